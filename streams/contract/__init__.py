@@ -1,0 +1,1 @@
+"""What is on the wire: records, their limits, the codec and the table of topics."""

@@ -1,0 +1,1 @@
+"""What survives a crash: snapshots with the offsets that they stand for."""

@@ -1,0 +1,1 @@
+"""Event logs: reading, fetching, playing into topics, and judging a model on them."""

@@ -1,0 +1,1 @@
+"""The processes: each role wires its Faust agents to pure cores; a supervisor keeps them running."""
