@@ -1,0 +1,54 @@
+# Needs only make and a Python of 3.11 or newer. Everything else goes into .venv, from the locked sets in requirements/.
+# PYTHON=/path/to/python3.12 chooses another Python. On a GPU machine: requirements/gpu.txt in an environment of its own.
+
+PYTHON ?= $(shell for p in python3.11 python3.12 python3.13 python3.14 python3; do \
+	$$p -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && command -v $$p && break; done)
+BIN := .venv/bin
+SETUP := .venv/.setup
+
+.PHONY: help setup demo test check format bench lock clean
+.DELETE_ON_ERROR:
+
+help:  ## this list
+	@sed -n 's/^\([a-z]*\):.*## /\1: /p' $(MAKEFILE_LIST)
+
+setup: $(SETUP)  ## make .venv with everything that is needed to run, test and check
+
+$(SETUP): requirements/dev.txt pyproject.toml
+	@test -n "$(PYTHON)" || { echo "marquee needs Python 3.11 or newer and found none; on Debian: apt install python3.11 python3.11-venv; or: make PYTHON=/path/to/python3.11" >&2; exit 1; }
+	@"$(PYTHON)" -c 'import ensurepip, venv' 2>/dev/null || { echo "$(PYTHON) cannot make environments; on Debian: apt install python3-venv" >&2; exit 1; }
+	test -x $(BIN)/python -a -x $(BIN)/pip || "$(PYTHON)" -m venv .venv
+	$(BIN)/python -m pip install --disable-pip-version-check --quiet --require-hashes --only-binary :all: -r requirements/dev.txt
+	$(BIN)/python -m pip install --disable-pip-version-check --quiet --no-deps --no-build-isolation --editable .
+	@touch $@
+
+demo: setup  ## watch the engine learn a film log, live; DEMO_KEEP=1 keeps it serving
+	$(BIN)/marquee demo
+
+test: setup  ## every test, with a real Kafka (java 17 and mvn)
+	$(BIN)/python -m pytest
+
+check: setup  ## format, lint, types, import contracts
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+
+format: setup  ## write the one format, mend what can be mended
+	$(BIN)/ruff format .
+	$(BIN)/ruff check --fix .
+
+bench: setup  ## every budget, measured here; writes benchmarks/results.md
+	$(BIN)/python -m benchmarks.run_all
+
+# One version of each package for all Pythons and platforms; no address is written. Needs uv; `make lock LOCK=--upgrade` moves versions.
+UV_COMPILE = uv pip compile pyproject.toml --quiet --universal --python-version 3.11 --fork-strategy fewest --generate-hashes \
+	--no-emit-index-url --no-emit-find-links --custom-compile-command "make lock" $(LOCK)
+
+lock:  ## compile requirements/*.txt from pyproject.toml
+	$(UV_COMPILE) --extra cpu --extra embedded --output-file requirements/base.txt
+	$(UV_COMPILE) --extra cpu --extra embedded --extra dev --constraint requirements/base.txt --output-file requirements/dev.txt
+	$(UV_COMPILE) --extra gpu --constraint requirements/base.txt --output-file requirements/gpu.txt
+
+clean:  ## remove the environment and every cache
+	rm -rf .venv .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache build *.egg-info
