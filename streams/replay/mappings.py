@@ -88,7 +88,7 @@ def _reader_of(path: Path) -> Callable[[Path], Frames]:
 
 
 def _recbole(path: Path) -> Frames:
-    """MovieLens and others as RecBole writes them: tab-separated, ``name:type`` headers, ``.item`` beside ``.inter``."""
+    """MovieLens and others as RecBole writes them: tabs, ``name:type`` headers, ``.item`` beside ``.inter``."""
     events = _tab_separated(path)
     _need(events, path, "user_id", "item_id", "timestamp")
     events = events.with_columns(time_ms=_seconds_to_ms(events, path), action=_rate_or_click(events)).rename(
