@@ -1,15 +1,15 @@
 """What the contract raises. Bad bytes are never an exception: they come back as ``codec.Rejected``."""
 
-from streams.errors import MarqueeError
-
-
-class ContractError(MarqueeError):
-    """Base of the contract's exceptions: the caller, not somebody's bytes, is wrong."""
+from streams.errors import ContractError
 
 
 class TopicNameError(ContractError):
     """Kafka would refuse this topic name."""
 
 
-class UnknownTopicError(ContractError):
-    """No such topic in the table."""
+class EventTypeError(ContractError):
+    """This type is not an event of the contract."""
+
+
+class ArrayError(ContractError):
+    """An array cannot go on the wire as it is."""

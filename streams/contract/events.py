@@ -1,4 +1,4 @@
-"""Every record of the contract as a typed value; ``rules.py`` has the limits, ``topics.py`` says which topic carries which.
+"""Every record of the contract as a typed value; ``rules.py`` has the limits, ``topics.py`` the topics that carry them.
 
 Field names are wire names. The types carry the limits, and ``codec.decoder`` enforces them; building a value in
 Python enforces nothing, so that our own hot paths pay nothing. A field is added only with a default, and a default
@@ -50,7 +50,7 @@ Reasons: TypeAlias = Annotated[list[Value], Meta(max_length=rules.MAX_REASONS)]
 Offsets: TypeAlias = Annotated[dict[Id, Count], Meta(max_length=rules.MAX_PARTITIONS)]
 Floats: TypeAlias = Annotated[bytes, Meta(max_length=4 * rules.MAX_DIM)]
 Rows: TypeAlias = Annotated[bytes, Meta(max_length=4 * rules.MAX_DIM)]
-Axes: TypeAlias = Annotated[list[Count], Meta(max_length=rules.MAX_TENSOR_AXES)]
+Axes: TypeAlias = Annotated[list[Partition], Meta(max_length=rules.MAX_TENSOR_AXES)]
 
 
 class Record(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, gc=False):
@@ -153,7 +153,7 @@ class Request(Record, frozen=True, kw_only=True):
 
 
 class AsOf(Record, frozen=True, kw_only=True):
-    """What a slate knew: the newest event time, ms, and per interactions partition (as text) the next offset to read."""
+    """What a slate knew: the newest event time, ms, and per interactions partition (as text) its next offset."""
 
     event_time_ms: TimeMs
     offsets: Offsets = {}
@@ -224,7 +224,7 @@ class ContentTask(Record, frozen=True, kw_only=True):
 
 
 class ContentAsset(Record, frozen=True, kw_only=True):
-    """What became of a content task; ``content-assets.v1``, keyed by ``item_id``. ``asset`` is there when it is done."""
+    """What became of a content task; ``content-assets.v1``, keyed by ``item_id``. Where done: ``asset``."""
 
     task_id: Id
     item_id: Id
@@ -326,7 +326,7 @@ class LedgerRecord(Record, frozen=True, kw_only=True):
 
 
 class Metric(Record, frozen=True, kw_only=True):
-    """One window of figures; ``metrics.v1``, keyed by ``series``. ``at_ms`` is event time; ``events`` is the window's."""
+    """One window of figures; ``metrics.v1``, keyed by ``series``; ``at_ms`` is event time, ``events`` the window's."""
 
     series: Id
     at_ms: TimeMs

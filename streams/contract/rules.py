@@ -9,7 +9,7 @@ from typing import Final
 
 # --- times, UTC epoch milliseconds -----------------------------------------------------------------------------
 MAX_CLOCK_SKEW_MS: Final = 300_000
-"""How far an event's ``occurred_at_ms`` may lie after its record's timestamp, ms. Earlier is fine: phones go offline."""
+"""How far an event's ``occurred_at_ms`` may lie after its record's timestamp, ms. Before is fine: phones go offline."""
 MIN_TIME_MS: Final = -62_135_596_800_000
 """0001-01-01, ms. Only a work's dates may be this old; what users do is never before 1970."""
 MAX_TIME_MS: Final = 253_402_300_799_999
@@ -20,9 +20,12 @@ MAX_DWELL_MS: Final = 31 * 86_400_000
 # --- sizes -----------------------------------------------------------------------------------------------------
 MAX_RECORD_BYTES: Final = 1_000_000
 """Largest record value, bytes. Below Kafka's default of 1,048,588, so that a dead letter with its headers fits too."""
+MAX_NESTING: Final = 200
+"""Deepest nesting of arrays and objects, unknown fields included. A fixed number, well inside Python's own limit,
+which depends on the caller's stack: a replay must accept what the first run accepted."""
 MAX_ID_CHARS: Final = 256
 MAX_LABEL_CHARS: Final = 128
-"""Short words: a surface, a tag, a metric's name, a creator's name is an id instead."""
+"""Short words: a surface, a tag, a metric's name."""
 MAX_LANGUAGE_CHARS: Final = 35
 """RFC 5646, section 4.4.1: a language tag of 35 characters holds all that are in use."""
 MAX_TITLE_CHARS: Final = 1_000

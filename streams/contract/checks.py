@@ -1,0 +1,99 @@
+"""Rules that take more than one field, or the record's timestamp: what types alone cannot say.
+
+Each check gives None, or the reason for refusing: what was expected, what came. A check refuses only what would
+mislead a reader or break it. An item whose window of availability is empty, say, is merely never shown; refusing it
+would leave its earlier, available version in force.
+"""
+
+import math
+from collections.abc import Callable
+from typing import Any, Final
+
+import numpy as np
+
+from streams.contract import events, rules
+
+Check = Callable[[Any, int], str | None]
+
+
+def check_interaction(event: events.Interaction, timestamp_ms: int) -> str | None:
+    """Refuses event time beyond the record's own; ``timestamp_ms`` < 0 means unknown."""
+    if event.occurred_at_ms - timestamp_ms > rules.MAX_CLOCK_SKEW_MS and timestamp_ms >= 0:
+        return (
+            f"expected `occurred_at_ms` at most {rules.MAX_CLOCK_SKEW_MS} ms after the record's timestamp "
+            f"{timestamp_ms}, got {event.occurred_at_ms}, which is {event.occurred_at_ms - timestamp_ms} ms after it"
+        )
+    return None
+
+
+def check_item_state(event: events.ItemState, _timestamp_ms: int) -> str | None:
+    """Refuses arrays of ragged length, numbers that are not finite, bad rows, a live item without vector."""
+    floats = (event.vector, event.popularity, event.successor_weights, event.predecessor_weights)
+    rows = (event.successors, event.predecessors)
+    if any(len(part) % 4 for part in (*floats, *rows)):
+        return "expected arrays of whole 4-byte numbers, got a length that 4 does not divide"
+    if len(event.successors) != len(event.successor_weights):
+        return _lengths("successors", event.successors, event.successor_weights)
+    if len(event.predecessors) != len(event.predecessor_weights):
+        return _lengths("predecessors", event.predecessors, event.predecessor_weights)
+    if event.live and not event.vector:
+        return "expected a `vector` for a live item, got none"
+    if not np.isfinite(np.frombuffer(b"".join(floats), "<f4")).all():
+        return "expected finite float32 numbers, got NaN or infinity"
+    if (joined := b"".join(rows)) and np.frombuffer(joined, "<i4").min() < 1:
+        return "expected rows >= 1 in `successors` and `predecessors`, got a smaller one"
+    return None
+
+
+def check_model_weights(event: events.ModelWeights, _timestamp_ms: int) -> str | None:
+    """Refuses tensors whose bytes don't fill their shape, and weights that are not finite."""
+    for name, tensor in event.arrays.items():
+        dtype = np.dtype(tensor.dtype).newbyteorder("<")
+        want_bytes = math.prod(tensor.shape) * dtype.itemsize
+        if math.prod(axis or 1 for axis in tensor.shape) > rules.MAX_RECORD_BYTES:  # [0, 2**31, 2**31] breaks NumPy
+            return f"expected `{name}` to fit a record, got shape {tensor.shape}"
+        if want_bytes != len(tensor.data):
+            return (
+                f"expected {want_bytes} bytes for `{name}` of shape {tensor.shape} and {tensor.dtype}, "
+                f"got {len(tensor.data)}"
+            )
+        if dtype.kind == "f" and not np.isfinite(np.frombuffer(tensor.data, dtype)).all():
+            return f"expected finite numbers in `{name}`, got NaN or infinity"
+    return None
+
+
+def check_content_task(event: events.ContentTask, _timestamp_ms: int) -> str | None:
+    """Refuses an interval that is upside down."""
+    low, high = event.expected_gain.interval
+    if low > high:
+        return f"expected `expected_gain.interval` as [low, high], got [{low}, {high}]"
+    return None
+
+
+def check_content_asset(event: events.ContentAsset, _timestamp_ms: int) -> str | None:
+    """Refuses a task that is done and has nothing to show."""
+    if event.status == "done" and event.asset is None:
+        return "expected an `asset` where `status` is done, got none"
+    return None
+
+
+def check_ledger_record(event: events.LedgerRecord, _timestamp_ms: int) -> str | None:
+    """Refuses a range that ends before it starts."""
+    for span in event.ranges:
+        if span.first > span.last:
+            return f"expected `first` <= `last` in {span.topic}/{span.partition}, got {span.first} and {span.last}"
+    return None
+
+
+CHECKS: Final[dict[type[events.Record], Check]] = {
+    events.Interaction: check_interaction,
+    events.ItemState: check_item_state,
+    events.ModelWeights: check_model_weights,
+    events.ContentTask: check_content_task,
+    events.ContentAsset: check_content_asset,
+    events.LedgerRecord: check_ledger_record,
+}
+
+
+def _lengths(name: str, rows: bytes, weights: bytes) -> str:
+    return f"expected as many weights as `{name}`, got {len(weights) // 4} and {len(rows) // 4}"
