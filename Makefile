@@ -6,7 +6,7 @@ PYTHON ?= $(shell for p in python3.11 python3.12 python3.13 python3.14 python3; 
 BIN := .venv/bin
 SETUP := .venv/.setup
 
-.PHONY: help setup demo test check format bench lock clean
+.PHONY: help setup demo test check check-format check-lint check-types check-imports format bench lock clean
 .DELETE_ON_ERROR:
 
 help:  ## this list
@@ -19,7 +19,7 @@ $(SETUP): requirements/dev.txt pyproject.toml
 	@"$(PYTHON)" -c 'import ensurepip, venv' 2>/dev/null || { echo "$(PYTHON) cannot make environments; on Debian: apt install python3-venv" >&2; exit 1; }
 	test -x $(BIN)/python -a -x $(BIN)/pip || "$(PYTHON)" -m venv .venv
 	$(BIN)/python -m pip install --disable-pip-version-check --quiet --require-hashes --only-binary :all: -r requirements/dev.txt
-	$(BIN)/python -m pip install --disable-pip-version-check --quiet --no-deps --no-build-isolation --editable .
+	$(BIN)/python -m pip install --disable-pip-version-check -qq --no-deps --no-build-isolation --editable .
 	@touch $@
 
 demo: setup  ## watch the engine learn a film log, live; DEMO_KEEP=1 keeps it serving
@@ -28,10 +28,18 @@ demo: setup  ## watch the engine learn a film log, live; DEMO_KEEP=1 keeps it se
 test: setup  ## every test, with a real Kafka (java 17 and mvn)
 	$(BIN)/python -m pytest
 
-check: setup  ## format, lint, types, import contracts
-	$(BIN)/ruff format --check .
+check: check-format check-lint check-types check-imports  ## format, lint, types, import contracts (make -k check: all, even if one fails)
+
+check-format: setup
+	$(BIN)/ruff format --check --quiet .
+
+check-lint: setup
 	$(BIN)/ruff check .
+
+check-types: setup
 	$(BIN)/mypy
+
+check-imports: setup
 	$(BIN)/lint-imports
 
 format: setup  ## write the one format, mend what can be mended
