@@ -1,0 +1,262 @@
+"""Every setting of Marquee, and the only reader of the environment.
+
+A value comes from, in this order: the command's own options, ``MARQUEE_*`` variables, ``marquee.toml``, the default
+written here. ``[trainer] batch_size`` in the file is ``MARQUEE_TRAINER_BATCH_SIZE`` in the environment; ``broker`` is
+``MARQUEE_BROKER``. The table ``[model]`` is passed on as it is: the learner checks it. A name that is not known is an
+error, because a misspelt setting that is silently ignored is found months later.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import difflib
+import os
+import re
+import tomllib
+from collections.abc import Mapping
+from pathlib import Path
+from types import MappingProxyType
+from typing import Any, Final, Self, TypeVar
+
+from streams.contract import rules
+from streams.errors import SettingsError
+from streams.setting_kinds import (
+    KIND,
+    Checked,
+    Kind,
+    Secret,
+    flag,
+    folder,
+    one_of,
+    optional_file,
+    secret,
+    share,
+    shown,
+    some_of,
+    text,
+    whole,
+)
+
+FILE_NAME: Final = "marquee.toml"
+PREFIX: Final = "MARQUEE_"
+FILE_VARIABLE: Final = "MARQUEE_CONFIG"
+OTHER_VARIABLES: Final = frozenset({FILE_VARIABLE, "MARQUEE_NO_KAFKA"})
+"""``MARQUEE_*`` variables that are no settings: where the file is; and the test suite's, to go without a broker."""
+ADDRESSES: Final = re.compile(r"[^\s,:/]+:\d{1,5}(,[^\s,:/]+:\d{1,5})*|\[[0-9a-fA-F:]+\]:\d{1,5}")
+MAY_REWATCH: Final = tuple(sorted(rules.ACTION_WORDS - rules.HIDING_ACTIONS))
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class SecuritySettings(Checked):
+    """How clients prove to the broker who they are, and whom they trust.
+
+    Attributes:
+      protocol: PLAINTEXT is for a broker on this machine; use SASL_SSL across a network.
+      mechanism: of SASL; only read when ``protocol`` starts with SASL.
+      username, password: of SASL.
+      ca_file: PEM of the authority that signed the broker's certificate; unset trusts those of the system.
+    """
+
+    protocol: str = one_of("PLAINTEXT", ("PLAINTEXT", "SSL", "SASL_PLAINTEXT", "SASL_SSL"))
+    mechanism: str = one_of("SCRAM-SHA-256", ("PLAIN", "SCRAM-SHA-256", "SCRAM-SHA-512"))
+    username: str = text("", expected="a text")
+    password: Secret = secret()  # noqa: RUF009 - an immutable value
+    ca_file: Path | None = optional_file()  # noqa: RUF009 - an immutable value
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if self.protocol.startswith("SASL") and not (self.username and self.password):
+            raise SettingsError(
+                f"security.username and security.password must be given for {self.protocol}, got none; "
+                "set MARQUEE_SECURITY_USERNAME and MARQUEE_SECURITY_PASSWORD"
+            )
+        if self.ca_file is not None and not self.ca_file.is_file():
+            raise SettingsError(f"security.ca_file must be a readable PEM file, got {self.ca_file}: no such file")
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class TrainerSettings(Checked):
+    """How the trainer cuts batches, publishes and keeps what it learned.
+
+    Attributes:
+      batch_size: events of one training step.
+      linger_ms: longest wait for a full batch while the stream is live.
+      merge_bound_count: records that may wait per partition while another one is behind.
+      flush_ms: time between two publications of changed item states and weights.
+      snapshot_every_steps: steps between two snapshots; 0 writes one only at a clean end.
+      keep_snapshots: how many of them stay on disk.
+      evaluate_sample: share of the events that are scored before they are learned.
+      seed: of every random choice; together with the step it decides them all.
+    """
+
+    batch_size: int = whole(256, least=1, most=16_384)
+    linger_ms: int = whole(50, least=0, most=60_000)
+    merge_bound_count: int = whole(20_000, least=1_024)
+    flush_ms: int = whole(500, least=10, most=3_600_000)
+    snapshot_every_steps: int = whole(2_000, least=0)
+    keep_snapshots: int = whole(3, least=1)
+    evaluate_sample: float = share(1.0)
+    seed: int = whole(0, least=0, most=2**31 - 1)
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class RecommenderSettings(Checked):
+    """How the recommender answers.
+
+    Attributes:
+      max_k: longest slate; a longer wish is clamped to it.
+      push_slates: also publish a fresh slate when what we know of a user changed.
+      push_interval_ms: least event time between two pushed slates of one user.
+      push_k: length of a pushed slate.
+      explore_slots: places of a slate that go to items the model is unsure of; their propensity is logged.
+      rewatchable_actions: after these alone an item may be shown to the same user again.
+    """
+
+    max_k: int = whole(200, least=1, most=1_000)
+    push_slates: bool = flag(True)
+    push_interval_ms: int = whole(1_000, least=0)
+    push_k: int = whole(20, least=1, most=1_000)
+    explore_slots: int = whole(0, least=0, most=100)
+    rewatchable_actions: tuple[str, ...] = some_of(tuple(sorted(rules.REWATCHABLE_ACTIONS)), MAY_REWATCH)
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Settings(Checked):
+    """All settings of one process.
+
+    Attributes:
+      broker: ``host:port``, or several with commas between.
+      prefix: put before every topic name, with a dot; may be empty.
+      snapshot_dir: where snapshots live; local, writable, private to this installation.
+      cache_dir: where fetched logs and downloads live; may be deleted at any time.
+      model: the learner's own table, not checked here.
+    """
+
+    broker: str = text("127.0.0.1:9092", expected="host:port, or several with commas between", accepts=lambda value: (
+        ADDRESSES.fullmatch(value) is not None
+    ))  # fmt: skip
+    prefix: str = text("", expected="letters, digits, '.', '_' and '-', 100 at most", accepts=lambda value: (
+        re.fullmatch(r"[a-zA-Z0-9._-]{0,100}", value) is not None
+    ))  # fmt: skip
+    snapshot_dir: Path = folder("marquee-data/snapshots")  # noqa: RUF009 - an immutable value
+    cache_dir: Path = folder("~/.cache/marquee")  # noqa: RUF009 - an immutable value
+    security: SecuritySettings = SecuritySettings()
+    trainer: TrainerSettings = TrainerSettings()
+    recommender: RecommenderSettings = RecommenderSettings()
+    model: Mapping[str, Any] = dataclasses.field(default_factory=lambda: MappingProxyType({}))
+
+    @property
+    def logs_dir(self) -> Path:
+        """Where fetched event logs live."""
+        return self.cache_dir / "logs"
+
+    @classmethod
+    def from_env(cls, environ: Mapping[str, str] | None = None, *, path: Path | None = None) -> Self:
+        """The settings of this environment and its file.
+
+        Args:
+          environ: variables; by default the process's own.
+          path: the file; by default ``MARQUEE_CONFIG``, else ``marquee.toml`` in the working folder if there is one.
+
+        Raises:
+          SettingsError: a name that is not known or a value that is not allowed; the text says which and why.
+        """
+        variables = os.environ if environ is None else environ
+        chosen = path or (Path(variables[FILE_VARIABLE]) if variables.get(FILE_VARIABLE) else None)
+        file = chosen or Path(FILE_NAME)
+        tables = _read_file(file, must_exist=chosen is not None)
+        _refuse_unknown(cls, tables, variables, file)
+        if variables.get("XDG_CACHE_HOME"):
+            tables = {"cache_dir": f"{variables['XDG_CACHE_HOME']}/marquee"} | tables
+        return _build(cls, tables, variables, file=file, table="")
+
+
+T = TypeVar("T", bound=Checked)
+
+
+def _build(cls: type[T], values: Mapping[str, Any], environ: Mapping[str, str], *, file: Path, table: str) -> T:
+    """One dataclass out of its table of the file and its variables."""
+    given: dict[str, Any] = {}
+    for field in dataclasses.fields(cls):
+        if field.name == "model":
+            given["model"] = MappingProxyType(dict(values.get("model", {})))
+        elif isinstance(field.default, Checked):
+            inner = values.get(field.name, {})
+            given[field.name] = _build(type(field.default), inner, environ, file=file, table=field.name)
+        else:
+            variable = variable_of(table, field.name)
+            kind: Kind = field.metadata[KIND]
+            if variable in environ:
+                given[field.name] = _checked(
+                    kind, kind.parse, environ[variable], name=variable, undo="unset it", field=field
+                )
+            elif field.name in values:
+                name = f"{table}.{field.name}" if table else field.name
+                given[field.name] = _checked(
+                    kind, kind.from_toml, values[field.name], name=f"{name} in {file}", undo="remove it", field=field
+                )
+    return cls(**given)
+
+
+def variable_of(table: str, name: str) -> str:
+    """The environment variable of a setting; ``table`` is empty for those at the top."""
+    return PREFIX + "_".join(part.upper() for part in (table, name) if part)
+
+
+def _checked(kind: Kind, read: Any, raw: object, *, name: str, undo: str, field: dataclasses.Field[Any]) -> Any:
+    try:
+        value = read(raw)
+        if kind.accepts(value):
+            return value
+    except ValueError:
+        pass
+    raise SettingsError(
+        f"{name} must be {kind.expected}, got {shown(kind, raw)}; {undo} for {shown(kind, field.default)}"
+    )
+
+
+def _read_file(path: Path, *, must_exist: bool) -> dict[str, Any]:
+    if not path.is_file():
+        if must_exist:
+            raise SettingsError(
+                f"expected a settings file at {path}, got nothing there; check --config and {FILE_VARIABLE}"
+            )
+        return {}
+    try:
+        return tomllib.loads(path.read_text(encoding="utf-8"))
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError, OSError) as error:
+        raise SettingsError(f"expected TOML in {path}, got: {error}; mend that line") from error
+
+
+def _refuse_unknown(cls: type[Checked], tables: Mapping[str, Any], environ: Mapping[str, str], file: Path) -> None:
+    """Every name in the file and every ``MARQUEE_*`` variable must be a setting."""
+    names: set[str] = set()
+    variables: set[str] = set(OTHER_VARIABLES)
+    for field in dataclasses.fields(cls):
+        names.add(field.name)
+        default = field.default
+        if (isinstance(default, Checked) or field.name == "model") and not isinstance(
+            tables.get(field.name, {}), Mapping
+        ):
+            raise SettingsError(
+                f"{field.name} in {file} must be a table, got {tables[field.name]!r}; write [{field.name}]"
+            )
+        if isinstance(default, Checked):
+            inner = [one.name for one in dataclasses.fields(default)]
+            variables |= {variable_of(field.name, name) for name in inner}
+            for name in tables.get(field.name, {}):
+                _known(name, inner, f"a setting of [{field.name}] in {file}")
+        elif field.name != "model":
+            variables.add(variable_of("", field.name))
+    for name in tables:
+        _known(name, names, f"a setting or table in {file}")
+    for variable in environ:
+        if variable.startswith(PREFIX):
+            _known(variable, variables, "a setting")
+
+
+def _known(name: str, known: Any, what: str) -> None:
+    if name not in known:
+        near = difflib.get_close_matches(name, sorted(known), n=1)
+        hint = f"did you mean {near[0]}?" if near else f"known are {', '.join(sorted(known))}"
+        raise SettingsError(f"expected {what}, got {name!r}; {hint}")
