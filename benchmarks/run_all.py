@@ -24,14 +24,14 @@ FOLDER = Path(__file__).resolve().parent
 GRACE_S = 10.0  # for a stopped benchmark to stop the broker that it started
 
 
-def main(arguments: Sequence[str] | None = None) -> int:
-    """The command; 0 if every benchmark ran to its end, whatever it measured."""
+def main(arguments: Sequence[str] | None = None, *, folder: Path = FOLDER) -> int:
+    """The command; 0 if every benchmark ran to its end, whatever it measured, 1 if one crashed, 2 for a wrong name."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks.run_all", description=__doc__)
     parser.add_argument("only", nargs="*", help="names such as bench_index; results are then printed, not written")
     parser.add_argument("--timeout-s", type=float, default=1800.0, help="for each benchmark (default: 1800)")
     options = parser.parse_args(arguments)
 
-    found = discover(FOLDER)
+    found = discover(folder)
     unknown = sorted(set(options.only) - set(found))
     if unknown or not found:
         print(f"expected names of {found}, got {unknown or 'no benchmark at all'}", file=sys.stderr)
@@ -40,12 +40,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
     for name in options.only or found:
         print(f"== {name}", flush=True)
         results.append(
-            run_one(name, [sys.executable, "-m", f"benchmarks.{name}"], cwd=FOLDER.parent, timeout_s=options.timeout_s)
+            run_one(name, [sys.executable, "-m", f"benchmarks.{name}"], cwd=folder.parent, timeout_s=options.timeout_s)
         )
     page = markdown(results, measured_on=datetime.datetime.now(datetime.UTC).date().isoformat())
     print(page)
     if not options.only:
-        (FOLDER / "results.md").write_text(page, encoding="utf-8")
+        (folder / "results.md").write_text(page, encoding="utf-8")
     return 1 if any(result.crash for result in results) else 0
 
 

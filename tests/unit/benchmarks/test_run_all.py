@@ -56,3 +56,20 @@ def test_a_benchmark_that_does_not_end_is_stopped_with_its_children(tmp_path):
 def test_an_unknown_name_is_a_usage_error(capsys):
     assert main(["bench_of_nothing"]) == 2
     assert "bench_of_nothing" in capsys.readouterr().err
+
+
+@pytest.mark.slow
+def test_a_missed_goal_is_a_result_and_a_crash_fails_the_run(tmp_path):
+    folder = tmp_path / "benchmarks"
+    folder.mkdir()
+    missed = Figure(name="rate", ours=1.0, limit=4.0, unit="events/s", goal="ratio >= 0.5")
+    line = last_line(missed, machine={"cpu": "abacus"}, versions={})
+    (folder / "bench_missed.py").write_text(f"print({line!r})\n", encoding="utf-8")
+    (folder / "bench_broken.py").write_text("raise SystemExit(7)\n", encoding="utf-8")
+
+    assert main(["bench_missed"], folder=folder) == 0
+    assert not (folder / "results.md").exists(), "a run of some never replaces the table of all"
+    assert main([], folder=folder) == 1
+    page = (folder / "results.md").read_text(encoding="utf-8").splitlines()
+    assert "| bench_broken | **crashed:** exit code 7 | | | | | |" in page
+    assert "| bench_missed | rate | 1 events/s | 4 (limit) | 0.25 | ratio >= 0.5 | **no** |" in page
