@@ -46,6 +46,7 @@ class _Buffer:
 
     rank: tuple[int, str, int]
     next_offset: int = 0
+    taken_to: int = 0
     highwater: int | None = None
     clock_ms: int = _BEFORE_TIME_MS
     emitted_clock_ms: int = _BEFORE_TIME_MS
@@ -98,9 +99,7 @@ class Merger(Generic[V]):
         """The sources that take part, in merge order."""
         return tuple(self._buffers)
 
-    def position(
-        self, source: Source, next_offset: int, highwater: int | None, *, clock_ms: int | None = None
-    ) -> None:
+    def position(self, source: Source, next_offset: int, highwater: int | None, *, clock_ms: int | None = None) -> None:
         """Says how far a source has been read, and adds it if it is new.
 
         A source takes part from its first ``position``: name every assigned partition before the first ``take``, or
@@ -115,6 +114,8 @@ class Merger(Generic[V]):
         """
         buffer = self._buffer(source)
         buffer.next_offset = max(buffer.next_offset, next_offset)
+        if not len(buffer) and buffer.arrived_ms is None:
+            buffer.taken_to = buffer.next_offset
         if highwater is not None:
             buffer.highwater = highwater
         if clock_ms is not None:
@@ -166,7 +167,8 @@ class Merger(Generic[V]):
         """The batch that a ledger names, in the order it had; None until all of it has been offered.
 
         Args:
-          ranges: source -> (first, last) offset, both included; each starts at the oldest waiting record.
+          ranges: source -> (first, last) offset, both included; each starts at the oldest waiting record, except
+            that compaction may have removed records since.
 
         Raises:
           MergeError: a range starts elsewhere: the ledger and the reader's start do not belong together.
@@ -175,14 +177,14 @@ class Merger(Generic[V]):
         for source in sorted(ranges, key=self._rank):
             first, last = ranges[source]
             buffer = self._buffer(source)
+            oldest = buffer.records[buffer.head].offset if len(buffer) else max(first, buffer.taken_to)
+            if not buffer.taken_to <= first <= oldest:
+                raise MergeError(
+                    f"the ledger's batch starts at offset {first} of {source}, the reader at {buffer.taken_to}"
+                    f" (oldest waiting: {oldest}); recover from the snapshot that precedes this ledger record"
+                )
             if buffer.next_offset <= last:
                 return None
-            if not len(buffer) or buffer.records[buffer.head].offset != first:
-                at = buffer.records[buffer.head].offset if len(buffer) else None
-                raise MergeError(
-                    f"the ledger's batch starts at offset {first} of {source}, the reader at {at};"
-                    " recover from the snapshot that precedes this ledger record"
-                )
             end = buffer.head
             while end < len(buffer.records) and buffer.records[end].offset <= last:
                 end += 1
@@ -266,6 +268,7 @@ class Merger(Generic[V]):
         for (buffer, _), taken in zip(cuts, np.bincount(owner[order], minlength=len(cuts)), strict=True):
             if taken:
                 buffer.head += int(taken)
+                buffer.taken_to = buffer.records[buffer.head - 1].offset + 1
                 buffer.emitted_clock_ms = int(buffer.clocks_ms[buffer.head - 1])
         self._note_skew(raw_ms[order])
         return [pool[i] for i in order.tolist()]

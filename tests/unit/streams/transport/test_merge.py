@@ -115,10 +115,20 @@ def test_offsets_may_skip_but_not_repeat() -> None:
 
 def test_a_ledger_that_starts_elsewhere_is_refused() -> None:
     merger: Merger[str] = Merger(4)
+    merger.position(A, 3, None)
     merger.offer(A, stamped(A, (3, 1), (4, 2)))
     assert merger.take_ranges({A: (3, 5)}) is None
-    with pytest.raises(MergeError, match="starts at offset 4 .* the reader at 3"):
-        merger.take_ranges({A: (4, 4)})
+    for first in (2, 4):
+        with pytest.raises(MergeError, match=f"starts at offset {first} .* the reader at 3 .oldest waiting: 3"):
+            merger.take_ranges({A: (first, 4)})
+
+
+def test_a_batch_survives_compaction_of_some_of_its_records() -> None:
+    merger: Merger[str] = Merger(4)
+    merger.position(A, 3, None)
+    merger.offer(A, stamped(A, (4, 1), (8, 2)))
+    assert values(merger.take_ranges({A: (3, 6)}) or []) == ["0@1"]
+    assert values(merger.take_ranges({A: (7, 8)}) or []) == ["0@2"]
 
 
 def test_forgotten_sources_hold_nobody_and_keep_nothing() -> None:
