@@ -1,6 +1,7 @@
-"""Exact search: every live row is scored. The index for catalogues up to about 100 k items, and the oracle of the others.
+"""Exact search: every live row is scored. For catalogues up to about 100 k items, and the oracle of the other indexes.
 
-One array by row, on JAX's default device, in a few fixed capacities; one compilation for each (capacity, batch bucket).
+One array by row, on JAX's default device. Shapes come in steps (capacity, batch, k), so that few programs are compiled;
+when the array grows, those in use are compiled for its new size before a search can meet it.
 """
 
 import threading
@@ -15,6 +16,9 @@ from jaxtyping import Array, Bool, Float, Int
 
 from index.protocol import Hits, IndexConfig, check_rows, check_search, check_upsert, no_hits
 from index.topk import block_maxima, block_size, select_on_device, select_on_host
+
+MIN_WRITE_COUNT = 64
+"""Rows of the smallest upsert that is compiled for; smaller ones are padded."""
 
 
 class ExactIndex:
@@ -36,6 +40,7 @@ class ExactIndex:
         self._live = np.zeros(capacity, np.bool_)
         self._live_on_device: Bool[Array, " N"] = jnp.array(self._live)
         self._count = 0
+        self._shapes: set[tuple[int, int]] = set()  # (batch, k) in steps, of the searches so far
         self._lock = threading.Lock()  # an upsert donates the array, so nobody may pick it up meanwhile
 
     @property
@@ -67,15 +72,11 @@ class ExactIndex:
         batch = len(queries)
         padded = np.zeros((1 << (batch - 1).bit_length(), self.dim), np.float32)
         padded[:batch] = queries
+        k_bucket = 1 << (k - 1).bit_length()
         with self._lock:
-            vectors, capacity = self._vectors, self.capacity
+            self._shapes.add((len(padded), k_bucket))
             allowed = self._live_on_device if mask is None else _both(self._live, mask)
-            block = block_size(capacity, k)
-            if self._on_host:
-                on_device = _score(vectors, padded, allowed, block=block)
-            else:
-                bucket = min(1 << (k - 1).bit_length(), capacity)
-                on_device = _find(vectors, padded, allowed, k=bucket, block=block_size(capacity, bucket))
+            on_device = self._dispatched(self._vectors, padded, allowed, k_bucket)
         first, second = (np.asarray(array)[:batch] for array in on_device)
         if self._on_host:
             return select_on_host(first, second, k)
@@ -84,13 +85,29 @@ class ExactIndex:
         hits.rows[:, :width], hits.scores[:, :width] = first[:, :width], second[:, :width]
         return hits
 
+    def _dispatched(
+        self,
+        vectors: Float[Array, "N D"],
+        queries: npt.NDArray[np.float32],
+        allowed: Array | npt.NDArray[np.bool_],
+        k_bucket: int,
+    ) -> tuple[Array, Array]:
+        k = min(k_bucket, len(vectors))
+        block = block_size(len(vectors), k)
+        pair: tuple[Array, Array]
+        if self._on_host:
+            pair = score_rows(vectors, queries, allowed, block=block)
+        else:
+            pair = _find(vectors, queries, allowed, k=k, block=block)
+        return pair
+
     def upsert(self, rows: npt.NDArray[Any], vectors: npt.NDArray[Any]) -> None:
         """Write ``vectors`` at ``rows``; see `index.protocol.VectorIndex.upsert`."""
         rows, vectors = check_upsert(rows, vectors, self.dim)
         if not len(rows):
             return
         capacity = max(self.capacity, capacity_for(int(rows.max()) + 1))
-        bucket = 1 << (len(rows) - 1).bit_length()
+        bucket = max(MIN_WRITE_COUNT, 1 << (len(rows) - 1).bit_length())
         padded_rows = np.full(bucket, capacity, np.int32)  # beyond the array: dropped by the scatter
         padded_rows[: len(rows)] = rows
         padded_vectors = np.zeros((bucket, self.dim), np.float32)
@@ -99,11 +116,16 @@ class ExactIndex:
         live[: self.capacity] = self._live
         live[rows] = True
         live_on_device = jnp.array(live)
+        grown: Array | None = None
+        if capacity > self.capacity:
+            room = jnp.zeros((capacity, self.dim), jnp.float32).at[: self.capacity].set(self._vectors)
+            grown = _write(room, padded_rows, padded_vectors)
+            with self._lock:
+                shapes = sorted(self._shapes)
+            for batch, k_bucket in shapes:
+                self._dispatched(grown, np.zeros((batch, self.dim), np.float32), live_on_device, k_bucket)
         with self._lock:
-            table = self._vectors
-            if capacity > self.capacity:
-                table = jnp.zeros((capacity, self.dim), jnp.float32).at[: self.capacity].set(table)
-            self._vectors = _write(table, padded_rows, padded_vectors)
+            self._vectors = _write(self._vectors, padded_rows, padded_vectors) if grown is None else grown
             self._live, self._live_on_device, self._count = live, live_on_device, int(np.count_nonzero(live))
 
     def remove(self, rows: npt.NDArray[Any]) -> None:
@@ -140,9 +162,10 @@ def _allowed_scores(
 
 
 @partial(jax.jit, static_argnames=("block",))
-def _score(
+def score_rows(
     vectors: Float[Array, "N D"], queries: Float[Array, "B D"], allowed: Bool[Array, " N"], *, block: int
 ) -> tuple[Float[Array, "B N"], Float[Array, "B M"]]:
+    """Scores of every row, -inf where not allowed, and the largest of each ``block`` rows (see `index.topk`)."""
     scores = _allowed_scores(vectors, queries, allowed)
     return scores, block_maxima(scores, block)
 
@@ -151,11 +174,11 @@ def _score(
 def _find(
     vectors: Float[Array, "N D"], queries: Float[Array, "B D"], allowed: Bool[Array, " N"], *, k: int, block: int
 ) -> tuple[Int[Array, "B K"], Float[Array, "B K"]]:
-    return select_on_device(_allowed_scores(vectors, queries, allowed), k=k, block=block)
+    hits: tuple[Array, Array] = select_on_device(_allowed_scores(vectors, queries, allowed), k=k, block=block)
+    return hits
 
 
 @partial(jax.jit, donate_argnames=("table",))
-def _write(
-    table: Float[Array, "N D"], rows: Int[Array, " M"], vectors: Float[Array, "M D"]
-) -> Float[Array, "N D"]:
-    return table.at[rows].set(vectors, mode="drop")
+def _write(table: Float[Array, "N D"], rows: Int[Array, " M"], vectors: Float[Array, "M D"]) -> Float[Array, "N D"]:
+    written: Array = table.at[rows].set(vectors, mode="drop")
+    return written

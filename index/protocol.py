@@ -52,7 +52,11 @@ class IndexConfig:
 
     def __post_init__(self) -> None:
         """Refuse what no index can be built from."""
-        for name, value in (("dim", self.dim), ("max_scores_count", self.max_scores_count), ("min_capacity", self.min_capacity)):
+        for name, value in (
+            ("dim", self.dim),
+            ("max_scores_count", self.max_scores_count),
+            ("min_capacity", self.min_capacity),
+        ):
             if value < 1:
                 raise BadSearchError(f"IndexConfig.{name} must be a whole number >= 1, got {value}")
 
@@ -146,7 +150,7 @@ def check_rows(rows: npt.NDArray[Any], *, unique: bool) -> npt.NDArray[np.int32]
     """
     if rows.ndim != 1 or (rows.dtype.kind not in "iu" and rows.size):
         raise BadRowsError(f"rows must be integers [any], got {_described(rows)}; pass a flat array of int32")
-    if rows.size and not (0 <= rows.min() and rows.max() < MAX_ROW):
+    if rows.size and not (rows.min() >= 0 and rows.max() < MAX_ROW):
         wrong = rows[(rows < 0) | (rows >= MAX_ROW)][0]
         raise BadRowsError(f"rows must be within 0 .. {MAX_ROW - 1}, got {wrong}; give items rows from 0 on")
     if unique and rows.size:
@@ -171,9 +175,7 @@ def check_upsert(
     return good_rows, good_vectors
 
 
-def check_search(
-    queries: npt.NDArray[Any], k: int, mask: npt.NDArray[Any] | None, dim: int
-) -> npt.NDArray[np.float32]:
+def check_search(queries: npt.NDArray[Any], k: int, mask: npt.NDArray[Any] | None, dim: int) -> npt.NDArray[np.float32]:
     """The queries of one search, if it can be done.
 
     Raises:
@@ -182,7 +184,9 @@ def check_search(
     if k < 1:
         raise BadSearchError(f"k must be a whole number >= 1, got {k}")
     if mask is not None and (mask.dtype != np.bool_ or mask.ndim != 1):
-        raise BadSearchError(f"mask must be bool [rows], got {_described(mask)}; pass one flag for each row, True to allow it")
+        raise BadSearchError(
+            f"mask must be bool [rows], got {_described(mask)}; pass one flag for each row, True to allow it"
+        )
     return check_vectors(queries, dim, what="queries")
 
 

@@ -5,6 +5,7 @@ lower bound of the k-th largest score. So few scores need to be looked at again.
 """
 
 from functools import partial
+from typing import Any
 
 import jax
 import jax.numpy as jnp
@@ -21,8 +22,8 @@ _LOWEST = np.finfo(np.float32).min
 
 
 def block_size(rows_count: int, k: int) -> int:
-    """The largest block that leaves at least four blocks for each of the ``k`` wanted; 1 if none does."""
-    return next((block for block in BLOCKS if rows_count % block == 0 and rows_count >= 4 * k * block), 1)
+    """The largest block that leaves at least two blocks for each of the ``k`` wanted; 1 if none does."""
+    return next((block for block in BLOCKS if rows_count % block == 0 and rows_count >= 2 * k * block), 1)
 
 
 def block_maxima(scores: Float[Array, "B N"], block: int) -> Float[Array, "B M"]:
@@ -99,3 +100,27 @@ def select_on_device(
         best, place = jax.lax.top_k(candidates, k)
         row = jnp.take_along_axis(chosen, place // block, axis=1) * block + place % block
     return jnp.where(best == -jnp.inf, NO_ROW, row), best
+
+
+def best_of(rows: npt.NDArray[np.int32], scores: npt.NDArray[np.float32], k: int) -> Hits:
+    """The best ``k`` of some hits in any order: by falling score, then rising row, with what is missing at the end.
+
+    Args:
+      rows: int32 [B, M]; ``NO_ROW`` where there is none.
+      scores: float32 [B, M]; -inf there.
+      k: places in the answer; M may be smaller.
+    """
+    order = np.lexsort((rows, -scores), axis=1)[:, :k]
+    hits = no_hits(len(rows), k)
+    width = order.shape[1]
+    hits.rows[:, :width] = np.take_along_axis(rows, order, axis=1)
+    hits.scores[:, :width] = np.take_along_axis(scores, order, axis=1)
+    return hits
+
+
+def allowed_rows(mask: npt.NDArray[Any], rows: npt.NDArray[np.int32]) -> npt.NDArray[np.bool_]:
+    """bool [N]: which of ``rows`` a mask by row allows; rows beyond its end are not allowed."""
+    if not len(mask):
+        return np.zeros(len(rows), np.bool_)
+    inside: npt.NDArray[np.bool_] = (rows < len(mask)) & mask[np.minimum(rows, len(mask) - 1)]
+    return inside
