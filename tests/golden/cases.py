@@ -1,0 +1,91 @@
+"""The events whose wire bytes are kept: of every type one at its defaults and one with every field set."""
+
+from __future__ import annotations
+
+from streams.contract import arrays, events
+from tests import factories as make
+
+_ASSET = make.make_asset(sha256="9f86d081884c7d65", size_bytes=48_213, duration_ms=0)
+_CONTEXT = {"device": "tv", "hour": 21, "volume": 0.5, "kids": False, "campaign": None}
+
+CASES: dict[str, events.Record] = {
+    "interaction": make.make_interaction(),
+    "interaction-full": make.make_interaction(
+        action="search-click",
+        value=4.5,
+        dwell_ms=5_400_000,
+        completion=0.75,
+        surface="home",
+        request_id="request-1",
+        position=3,
+        asset_id="asset-1",
+        context=_CONTEXT,
+    ),
+    "item": make.make_item(),
+    "item-full": make.make_item(
+        title="Amélie 🎬",
+        text='A "shy" waitress\nhelps others.',
+        tags=["comedy", "romance"],
+        creator="Jean-Pierre Jeunet",
+        language="fr",
+        duration_s=7_320.0,
+        published_at_ms=-14_182_940_000,
+        available_from_ms=1_690_000_000_000,
+        available_until_ms=1_790_000_000_000,
+        regions=["FR", "BE"],
+        maturity=12,
+        assets=[_ASSET],
+    ),
+    "user": make.make_user(),
+    "user-full": make.make_user(region="FR", languages=["fr", "en"], maturity=16, segments=["trial"]),
+    "request": make.make_request(),
+    "request-full": make.make_request(
+        surface="home",
+        k=10,
+        filters={"tags": ["comedy", "romance"], "language": "fr", "max_duration_s": 7_200},
+        exclude=["item-2", "item-3"],
+        context=_CONTEXT,
+    ),
+    "slate": make.make_slate(),
+    "slate-full": make.make_slate(
+        items=[
+            make.make_slate_item(reasons=["because you watched item-9"], asset_ids=["asset-1"]),
+            make.make_slate_item(
+                item_id="item-2", rank=2, score=-0.125, source="fresh", propensity=0.05, explored=True
+            ),
+        ],
+        error="k must be 1 to 200, got 10000; answered with 200",
+    ),
+    "content-task": make.make_content_task(),
+    "content-task-full": make.make_content_task(
+        kind="dub",
+        audience={"languages": ["fr"], "maturity": 12},
+        locale="fr-FR",
+        spec={"voice": "warm", "loudness_lufs": -16.5},
+        priority=0.8,
+        evidence=[{"requests": 1_200, "surface": "home"}],
+        not_after_ms=1_700_600_000_000,
+    ),
+    "content-asset": make.make_content_asset(),
+    "content-asset-full": make.make_content_asset(
+        status="failed",
+        asset=None,
+        quality={"intelligibility": 0.93},
+        engine={"name": "dub", "steps": 12},
+        error="no audio",
+    ),
+    "item-state": make.make_item_state(),
+    "item-state-full": make.make_item_state(
+        live=False,
+        bias=-0.5,
+        successors=arrays.rows_to_bytes([2, 300]),
+        successor_weights=arrays.floats_to_bytes([0.75, 0.5]),
+        predecessors=arrays.rows_to_bytes([7]),
+        predecessor_weights=arrays.floats_to_bytes([1.0]),
+    ),
+    "model-weights": make.make_model_weights(),
+    "snapshot-notice": make.make_snapshot_notice(),
+    "ledger-record": make.make_ledger_record(),
+    "ledger-record-full": make.make_ledger_record(state_hash="c0ffee"),
+    "metric": make.make_metric(),
+}
