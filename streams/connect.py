@@ -1,0 +1,27 @@
+"""From settings to a connection: the one place where a secret leaves its wrapper."""
+
+from __future__ import annotations
+
+from typing import cast
+
+from streams.settings import Settings
+from streams.transport.connection import Connection, SaslMechanism, SecurityProtocol
+
+
+def connection_of(settings: Settings, *, is_embedded: bool = False) -> Connection:
+    """How to reach the broker of these settings.
+
+    Args:
+      settings: already checked.
+      is_embedded: the broker is the demo's, see `Connection`.
+    """
+    security = settings.security
+    return Connection(
+        bootstrap=settings.broker,
+        security_protocol=cast(SecurityProtocol, security.protocol),
+        sasl_mechanism=cast(SaslMechanism, security.mechanism),
+        username=security.username or None,
+        password=security.password.reveal() or None,
+        ca_file=str(security.ca_file) if security.ca_file else None,
+        is_embedded=is_embedded,
+    )
