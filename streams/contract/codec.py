@@ -105,8 +105,7 @@ def _build(event_type: type[Any]) -> Callable[[bytes, int], Any]:
         except msgspec.DecodeError as error:
             if not payload:
                 return Rejected(payload, "expected a JSON object, got an empty value", STAGE_SYNTAX)
-            hint = "; a \\u escape may lack its other half" if b"\\u" in payload else ""
-            return Rejected(payload, readable(f"expected JSON: {error}{hint}"), STAGE_SYNTAX)
+            return Rejected(payload, readable(f"expected JSON: {error}{_hint(payload)}"), STAGE_SYNTAX)
         except UnicodeDecodeError as error:
             return Rejected(payload, f"expected UTF-8: {error.reason} at byte {error.start}", STAGE_SYNTAX)
         except RecursionError:
@@ -116,6 +115,12 @@ def _build(event_type: type[Any]) -> Callable[[bytes, int], Any]:
         return event
 
     return run
+
+
+def _hint(payload: bytes) -> str:
+    if payload[0] == 0:
+        return "; a leading zero byte is a schema registry's header: send plain JSON"
+    return "; a \\u escape may lack its other half" if b"\\u" in payload else ""
 
 
 def nesting(payload: bytes) -> int:

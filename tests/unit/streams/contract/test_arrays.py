@@ -37,7 +37,7 @@ def test_a_view_and_a_foreign_byte_order_go_out_in_c_order_little_endian() -> No
 
 
 def test_scalars_and_empty_arrays_have_a_shape_too() -> None:
-    assert arrays.tensor_from_array(np.float32(1.0).reshape(())).shape == []
+    assert arrays.tensor_from_array(np.array(1.0, np.float32)).shape == []
     assert arrays.array_from_tensor(arrays.tensor_from_array(np.zeros((0, 3), np.float32))).shape == (0, 3)
 
 
