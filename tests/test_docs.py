@@ -7,7 +7,7 @@ import re
 from pathlib import Path
 
 import pytest
-from kafka.partitioner.default import murmur2
+from aiokafka.partitioner import murmur2  # type: ignore[import-untyped]
 
 from streams.contract import codec, events, rules, topics
 from tests.contract_tables import NESTED, FieldRow, rows
