@@ -1,0 +1,144 @@
+"""What every test shares: JAX in its strict modes, shape checks, seeds, a fake clock, a real Kafka when asked for."""
+
+from __future__ import annotations
+
+import os
+
+# Read by JAX when it is imported, so before anything that imports it.
+os.environ.setdefault("JAX_NUMPY_RANK_PROMOTION", "raise")
+os.environ.setdefault("JAX_NUMPY_DTYPE_PROMOTION", "strict")
+
+from jaxtyping import install_import_hook
+
+install_import_hook(["models", "index"], "beartype.beartype")
+
+import secrets
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+from hypothesis import settings
+
+from deploy.kafka import kafka_up
+
+settings.register_profile("marquee", derandomize=True, deadline=None)
+settings.load_profile("marquee")
+
+NO_KAFKA = "MARQUEE_NO_KAFKA"
+KAFKA_FIXTURES = {"kafka", "any_kafka"}
+START_MS = 1_700_000_000_000
+_DESELECTED = pytest.StashKey[int]()
+
+
+class FakeClock:
+    """Time that moves only when told."""
+
+    def __init__(self, now_ms: int = START_MS) -> None:
+        self._now_ms = now_ms
+
+    def now_ms(self) -> int:
+        """UTC epoch, ms."""
+        return self._now_ms
+
+    def advance_ms(self, by_ms: int) -> None:
+        """Lets ``by_ms`` pass; never negative."""
+        if by_ms < 0:
+            raise ValueError(f"time moves forward: by_ms must be >= 0, got {by_ms}")
+        self._now_ms += by_ms
+
+
+@pytest.fixture
+def clock() -> FakeClock:
+    """A clock that stands still."""
+    return FakeClock()
+
+
+@dataclass(frozen=True, kw_only=True)
+class Kafka:
+    """A running broker of the tests' own."""
+
+    options: kafka_up.Options
+    bootstrap: str
+
+    def topic(self, stem: str) -> str:
+        """A name that no other test uses."""
+        return f"{stem}-{secrets.token_hex(4)}"
+
+    def kill(self) -> None:
+        """Ends the broker as a crash would."""
+        kafka_up.stop(self.options.data, is_abrupt=True)
+
+    def start(self) -> None:
+        """Starts it again, on the same port and records."""
+        kafka_up.start(self.options)
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Marks what needs Kafka; without Java, says so before anything runs."""
+    for item in items:
+        if KAFKA_FIXTURES & set(getattr(item, "fixturenames", ())):
+            item.add_marker("kafka")
+    if os.environ.get(NO_KAFKA) == "1":
+        without = [item for item in items if item.get_closest_marker("kafka") is None]
+        config.stash[_DESELECTED] = len(items) - len(without)
+        config.hook.pytest_deselected(items=[item for item in items if item.get_closest_marker("kafka")])
+        items[:] = without
+
+
+def pytest_collection_finish(session: pytest.Session) -> None:
+    """After -m and -k have had their say: is what the chosen tests need installed?"""
+    if session.config.option.collectonly or not any(item.get_closest_marker("kafka") for item in session.items):
+        return
+    options = kafka_up.Options(data=Path(os.devnull), cache=kafka_up.default_cache(os.environ), is_secure=True)
+    if missing := kafka_up.missing_tools(options):
+        raise pytest.UsageError(
+            "\nthe chosen tests need a real Kafka broker, and these programs to run it:\n  "
+            + "\n  ".join(missing)
+            + f"\ninstall them, or set {NO_KAFKA}=1 to leave these tests out knowingly\n"
+        )
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: pytest.Config) -> None:
+    """Says loudly what was not run."""
+    if count := config.stash.get(_DESELECTED, 0):
+        terminalreporter.section("NOT RUN", sep="!", red=True, bold=True)
+        terminalreporter.line(
+            f"{NO_KAFKA}=1: {count} tests against a real Kafka were left out; offsets, rebalances, outages and"
+            " compaction are UNTESTED in this run."
+        )
+
+
+@pytest.fixture(scope="session")
+def start_kafka(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable[[str], Kafka]]:
+    """Starts brokers by version, each once; all end with the session."""
+    running: dict[str, Kafka] = {}
+
+    def start(version: str) -> Kafka:
+        if version not in running:
+            options = kafka_up.Options(
+                data=tmp_path_factory.mktemp(f"kafka-{version}").resolve(),
+                cache=kafka_up.default_cache(os.environ),
+                version=version,
+                is_secure=True,
+                dies_with_parent=True,
+            )  # fmt: skip
+            running[version] = Kafka(options=options, bootstrap=kafka_up.start(options)[0])
+        return running[version]
+
+    yield start
+    for broker in running.values():
+        kafka_up.stop(broker.options.data)
+
+
+@pytest.fixture(scope="session")
+def kafka(start_kafka: Callable[[str], Kafka]) -> Kafka:
+    """A real broker of the newest version that we support; started by the first test that asks."""
+    return start_kafka(kafka_up.NEWEST_VERSION)
+
+
+@pytest.fixture(params=[kafka_up.NEWEST_VERSION, kafka_up.OLDEST_VERSION])
+def any_kafka(request: pytest.FixtureRequest, start_kafka: Callable[[str], Kafka]) -> Kafka:
+    """The newest and the oldest version that we support, one after the other."""
+    version: str = request.param
+    return start_kafka(version)
