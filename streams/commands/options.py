@@ -1,0 +1,59 @@
+"""Options that several commands share, and how results are printed for people and for machines."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, TypeVar
+
+import click
+
+if TYPE_CHECKING:
+    from streams.settings import Settings
+
+Command = TypeVar("Command", bound=Callable[..., Any])
+
+json_option = click.option("--json", "as_json", is_flag=True, help="Print one JSON object, for machines.")
+config_option = click.option(
+    "--config",
+    type=click.Path(path_type=Path, dir_okay=False),
+    help="Settings file; by default MARQUEE_CONFIG, else marquee.toml here if there is one.",
+)
+
+
+def broker_options(command: Command) -> Command:
+    """Adds ``--config``, ``--broker`` and ``--prefix``; read them with `settings_of`."""
+    command = config_option(command)
+    command = click.option("--prefix", help="Put before every topic name, with a dot.")(command)
+    return click.option("--broker", metavar="HOST:PORT", help="Kafka's address; several with commas between.")(command)
+
+
+def settings_of(*, config: Path | None, broker: str | None = None, prefix: str | None = None) -> Settings:
+    """The settings of the environment and its file, with the command's own options over them.
+
+    Raises:
+      SettingsError: a name that is not known or a value that is not allowed.
+    """
+    from streams.settings import Settings
+
+    settings = Settings.from_env(path=config)
+    return dataclasses.replace(
+        settings,
+        broker=settings.broker if broker is None else broker,
+        prefix=settings.prefix if prefix is None else prefix,
+    )
+
+
+def print_json(result: object) -> None:
+    """One JSON object on one line of the standard output; dataclasses become objects, paths text."""
+    click.echo(json.dumps(result, default=_plain, ensure_ascii=False))
+
+
+def _plain(value: object) -> object:
+    if dataclasses.is_dataclass(value) and not isinstance(value, type):
+        return dataclasses.asdict(value)
+    if isinstance(value, Path):
+        return str(value)
+    raise TypeError(f"expected something that JSON can hold, got {type(value).__name__}")

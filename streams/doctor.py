@@ -1,0 +1,204 @@
+"""What could be wrong with this machine, its broker and its topics; every finding comes with what to do.
+
+Each check is a function that looks at one thing and returns `Finding`s; nothing is changed. `marquee doctor` prints
+them.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import importlib.metadata
+import platform
+import shutil
+import sys
+import tempfile
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Final, Literal
+
+from streams.errors import MarqueeError, SnapshotError
+from streams.settings import Settings
+
+OLDEST_PYTHON: Final = (3, 11)
+PINNED: Final = {"faust-streaming": "0.15.3", "aiokafka": "0.14.0"}
+"""The transport reaches into private hooks of these; pyproject.toml pins the same versions, and a test compares."""
+SHOWN: Final = (
+    "kafka-python",
+    "confluent-kafka",
+    "jax",
+    "jaxlib",
+    "flax",
+    "optax",
+    "numpy",
+    "numba",
+    "msgspec",
+    "polars",
+)
+ONE_FAISS_ONLY: Final = "both install the module `faiss` and overwrite each other"
+LEAST_FREE_BYTES: Final = 2 << 30
+"""A few snapshots of a catalogue of a million items."""
+
+Verdict = Literal["ok", "warning", "failed"]
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Finding:
+    """One thing that was looked at.
+
+    Attributes:
+      what: the thing, in a word or two.
+      verdict: "failed" keeps Marquee from working, "warning" does not.
+      found: what is there.
+      remedy: what to do; "" when nothing.
+    """
+
+    what: str
+    verdict: Verdict
+    found: str
+    remedy: str = ""
+
+
+def check_python(version: tuple[int, ...] = sys.version_info[:3]) -> Finding:
+    """Is this Python new enough?"""
+    found = f"{'.'.join(map(str, version))} on {platform.system()} {platform.machine()}"
+    if version[:2] < OLDEST_PYTHON:
+        wanted = ".".join(map(str, OLDEST_PYTHON))
+        return Finding(what="python", verdict="failed", found=found, remedy=f"install Python {wanted} or newer")
+    return Finding(what="python", verdict="ok", found=found)
+
+
+def installed_versions() -> dict[str, str]:
+    """Version of every installed distribution, by its name in lower case with dashes."""
+    found = {}
+    for one in importlib.metadata.distributions():
+        found[one.name.lower().replace("_", "-")] = one.version
+    return found
+
+
+def check_packages(versions: Mapping[str, str]) -> list[Finding]:
+    """Are the packages there, and those that are pinned in the right version?"""
+    findings = []
+    for name, wanted in PINNED.items():
+        found = versions.get(name, "not installed")
+        if found == wanted:
+            findings.append(Finding(what=name, verdict="ok", found=found))
+        else:
+            remedy = f"pip install {name}=={wanted} (the bulk transport is tested with this version alone)"
+            findings.append(Finding(what=name, verdict="failed", found=found, remedy=remedy))
+    missing = [name for name in SHOWN if name not in versions]
+    shown = ", ".join(f"{name} {versions[name]}" for name in SHOWN if name in versions)
+    if missing:
+        remedy = f"pip install {' '.join(missing)}, or install Marquee again"
+        findings.append(Finding(what="packages", verdict="failed", found=f"no {', '.join(missing)}", remedy=remedy))
+    else:
+        findings.append(Finding(what="packages", verdict="ok", found=shown))
+    return findings
+
+
+def check_faiss_packages(versions: Mapping[str, str]) -> Finding:
+    """Is there exactly one of the two faiss packages?"""
+    there = [f"{name} {versions[name]}" for name in ("faiss-cpu", "faiss-gpu") if name in versions]
+    found = " and ".join(there) or "none"
+    if len(there) == 1:
+        return Finding(what="faiss package", verdict="ok", found=found)
+    if there:
+        remedy = f"{ONE_FAISS_ONLY}: pip uninstall -y faiss-cpu faiss-gpu, then install the one you want"
+    else:
+        remedy = "pip install 'marquee[cpu]', or 'marquee[gpu]' on a machine with an NVIDIA GPU; never both"
+    return Finding(what="faiss package", verdict="failed", found=found, remedy=remedy)
+
+
+def check_faiss(gpu_count: Callable[[], int]) -> Finding:
+    """Does faiss load, and does it see a GPU? ``gpu_count`` imports it."""
+    try:
+        count = gpu_count()
+    except ImportError as error:
+        return Finding(
+            what="faiss",
+            verdict="failed",
+            found=f"does not load: {error}",
+            remedy="install faiss-cpu or faiss-gpu again",
+        )
+    return Finding(what="faiss", verdict="ok", found=f"{count} GPUs" if count else "no GPU, searches on the CPU")
+
+
+def check_devices(list_devices: Callable[[], Sequence[str]]) -> Finding:
+    """What does JAX compute on? ``list_devices`` imports it and names each device's platform."""
+    try:
+        platforms = list_devices()
+    except (ImportError, RuntimeError) as error:
+        remedy = "install jax again, or set JAX_PLATFORMS=cpu"
+        return Finding(what="jax devices", verdict="failed", found=str(error), remedy=remedy)
+    counts = {name: platforms.count(name) for name in sorted(set(platforms))}
+    found = ", ".join(f"{count} x {name}" for name, count in counts.items())
+    return Finding(what="jax devices", verdict="ok", found=found)
+
+
+def check_snapshot_dir(folder: Path, *, free_bytes: Callable[[Path], int] | None = None) -> Finding:
+    """Can snapshots be written there, is there room, and are those that are there readable?"""
+    from streams.durability import snapshots
+
+    where = folder.resolve()
+    parent = next(one for one in (where, *where.parents) if one.exists())
+    remedy = "make it writable for this user, or set snapshot_dir (MARQUEE_SNAPSHOT_DIR)"
+    if not parent.is_dir():
+        return Finding(what="snapshot_dir", verdict="failed", found=f"{parent} is a file", remedy=remedy)
+    try:
+        with tempfile.NamedTemporaryFile(dir=parent, prefix=".marquee-doctor-") as probe:
+            probe.write(b"probe")
+    except OSError as error:
+        return Finding(what="snapshot_dir", verdict="failed", found=f"{where}: {error.strerror}", remedy=remedy)
+    free = (free_bytes or _free_bytes)(parent)
+    if free < LEAST_FREE_BYTES:
+        found = f"{where}, {free / 2**30:.1f} GiB free"
+        return Finding(what="snapshot_dir", verdict="warning", found=found, remedy="make room, or choose another disk")
+    versions = snapshots.versions(where)
+    if not versions:
+        return Finding(what="snapshot_dir", verdict="ok", found=f"{where}, writable, no snapshot yet")
+    try:
+        newest = snapshots.open_ref(snapshots.path_of(where, versions[-1]))
+    except SnapshotError as error:
+        found = f"newest of {len(versions)} snapshots is broken: {error}"
+        remedy = "the one before it is used; remove this folder when you have looked at it"
+        return Finding(what="snapshot_dir", verdict="warning", found=found, remedy=remedy)
+    found = f"{where}, writable, {len(versions)} snapshots, newest version {newest.version}"
+    return Finding(what="snapshot_dir", verdict="ok", found=found)
+
+
+def check_settings(load: Callable[[], Settings]) -> tuple[Settings | None, Finding]:
+    """Are the settings right? Gives them when they are."""
+    try:
+        settings = load()
+    except MarqueeError as error:
+        return None, Finding(what="settings", verdict="failed", found=str(error), remedy="mend that setting")
+    return settings, Finding(
+        what="settings", verdict="ok", found=f"broker {settings.broker}, prefix {settings.prefix!r}"
+    )
+
+
+def check_this_machine(versions: Mapping[str, str], settings: Settings) -> list[Finding]:
+    """All checks that need no broker."""
+    return [
+        check_python(),
+        *check_packages(versions),
+        check_faiss_packages(versions),
+        check_faiss(_faiss_gpu_count),
+        check_devices(_jax_platforms),
+        check_snapshot_dir(settings.snapshot_dir),
+    ]
+
+
+def _free_bytes(folder: Path) -> int:
+    return shutil.disk_usage(folder).free
+
+
+def _jax_platforms() -> list[str]:
+    import jax
+
+    return [device.platform for device in jax.devices()]
+
+
+def _faiss_gpu_count() -> int:
+    from index import faiss_index
+
+    return int(faiss_index.faiss.get_num_gpus())

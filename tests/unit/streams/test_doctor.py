@@ -1,0 +1,136 @@
+"""The doctor: each thing that can be wrong is found, and comes with what to do."""
+
+from __future__ import annotations
+
+import tomllib
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from streams import doctor
+from streams.durability import snapshots
+from streams.errors import SettingsError
+from streams.settings import Settings
+
+ROOMY = 100 << 30
+ALL_THERE = {**doctor.PINNED, **dict.fromkeys(doctor.SHOWN, "1.0"), "faiss-cpu": "1.15.1"}
+
+
+def verdicts(findings: list[doctor.Finding]) -> set[str]:
+    return {finding.verdict for finding in findings}
+
+
+def test_pins_are_those_of_the_project() -> None:
+    project = tomllib.loads((Path(__file__).parents[3] / "pyproject.toml").read_text())["project"]
+    names = {one.split(";")[0].strip() for one in project["dependencies"]}
+    assert {f"{name}=={version}" for name, version in doctor.PINNED.items()} <= names
+
+
+def test_python() -> None:
+    assert doctor.check_python().verdict == "ok"
+    old = doctor.check_python((3, 10, 4))
+    assert (old.verdict, old.remedy) == ("failed", "install Python 3.11 or newer")
+    assert old.found.startswith("3.10.4 on ")
+
+
+def test_packages() -> None:
+    assert verdicts(doctor.check_packages(ALL_THERE)) == {"ok"}
+    other = doctor.check_packages(ALL_THERE | {"faust-streaming": "0.16.0"})
+    assert [(one.what, one.found) for one in other if one.verdict == "failed"] == [("faust-streaming", "0.16.0")]
+    assert "pip install faust-streaming==0.15.3" in other[0].remedy
+    fewer = doctor.check_packages(
+        {name: version for name, version in ALL_THERE.items() if name not in ("jax", "aiokafka")}
+    )
+    failed = {one.what: one for one in fewer if one.verdict == "failed"}
+    assert failed["aiokafka"].found == "not installed"
+    assert (failed["packages"].found, failed["packages"].remedy.split(",")[0]) == ("no jax", "pip install jax")
+
+
+def test_installed_versions_are_those_of_this_environment() -> None:
+    assert doctor.installed_versions()["numpy"] == np.__version__
+    assert verdicts(doctor.check_packages(doctor.installed_versions())) == {"ok"}
+
+
+@pytest.mark.parametrize(
+    ("packages", "verdict", "found", "remedy"),
+    [
+        ({"faiss-cpu": "1"}, "ok", "faiss-cpu 1", ""),
+        ({"faiss-gpu": "2"}, "ok", "faiss-gpu 2", ""),
+        ({}, "failed", "none", "pip install 'marquee[cpu]'"),
+        ({"faiss-cpu": "1", "faiss-gpu": "2"}, "failed", "faiss-cpu 1 and faiss-gpu 2", "both install the module"),
+    ],
+)
+def test_faiss_packages(packages: dict[str, str], verdict: str, found: str, remedy: str) -> None:
+    finding = doctor.check_faiss_packages(packages)
+    assert (finding.verdict, finding.found) == (verdict, found)
+    assert finding.remedy.startswith(remedy)
+    assert (finding.remedy == "") == (verdict == "ok")
+
+
+def test_faiss_and_devices_that_do_not_load() -> None:
+    def broken() -> int:
+        raise ImportError("libopenblas.so.0")
+
+    def no_device() -> list[str]:
+        raise RuntimeError("Unable to initialize backend 'cuda'")
+
+    assert doctor.check_faiss(lambda: 0).found == "no GPU, searches on the CPU"
+    assert doctor.check_faiss(lambda: 2).found == "2 GPUs"
+    assert "libopenblas" in doctor.check_faiss(broken).found
+    assert doctor.check_faiss(broken).verdict == "failed"
+    assert doctor.check_devices(lambda: ["cpu", "gpu", "gpu"]).found == "1 x cpu, 2 x gpu"
+    assert "JAX_PLATFORMS=cpu" in doctor.check_devices(no_device).remedy
+
+
+def test_snapshot_dir(tmp_path: Path) -> None:
+    folder = tmp_path / "a" / "snapshots"
+
+    fresh = doctor.check_snapshot_dir(folder, free_bytes=lambda _: ROOMY)
+    assert (fresh.verdict, fresh.found) == ("ok", f"{folder}, writable, no snapshot yet")
+    assert list(tmp_path.iterdir()) == [], "looking changes nothing"
+
+    for version in (1, 2):
+        snapshots.save(folder, version, {"x": np.zeros(3)}, offsets={}, meta={})
+    full = doctor.check_snapshot_dir(folder, free_bytes=lambda _: ROOMY)
+    assert full.found == f"{folder}, writable, 2 snapshots, newest version 2"
+
+    tight = doctor.check_snapshot_dir(folder, free_bytes=lambda _: 1 << 29)
+    assert (tight.verdict, tight.found) == ("warning", f"{folder}, 0.5 GiB free")
+
+    (snapshots.path_of(folder, 2) / "manifest.json").write_text("{")
+    torn = doctor.check_snapshot_dir(folder, free_bytes=lambda _: ROOMY)
+    assert torn.verdict == "warning"
+    assert torn.found.startswith("newest of 2 snapshots is broken")
+
+
+def test_a_snapshot_dir_that_cannot_be_written(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("")
+    in_the_way = doctor.check_snapshot_dir(tmp_path / "file" / "snapshots")
+    assert (in_the_way.verdict, in_the_way.found) == ("failed", f"{tmp_path / 'file'} is a file")
+    proc = doctor.check_snapshot_dir(Path("/proc/marquee"))
+    assert proc.verdict == "failed"
+    assert "MARQUEE_SNAPSHOT_DIR" in proc.remedy
+
+
+def test_settings() -> None:
+    def wrong() -> Settings:
+        raise SettingsError("MARQUEE_BROKER must be host:port")
+
+    assert doctor.check_settings(wrong) == (
+        None,
+        doctor.Finding(
+            what="settings", verdict="failed", found="MARQUEE_BROKER must be host:port", remedy="mend that setting"
+        ),
+    )
+    settings, finding = doctor.check_settings(lambda: Settings(prefix="p"))
+    assert settings == Settings(prefix="p")
+    assert finding.found == "broker 127.0.0.1:9092, prefix 'p'"
+
+
+def test_this_machine_is_fine(tmp_path: Path) -> None:
+    findings = doctor.check_this_machine(doctor.installed_versions(), Settings(snapshot_dir=tmp_path))
+    assert "failed" not in verdicts(findings)
+    assert [finding.what for finding in findings] == [
+        "python", "faust-streaming", "aiokafka", "packages", "faiss package", "faiss", "jax devices", "snapshot_dir",
+    ]  # fmt: skip
