@@ -13,7 +13,7 @@ References:
 
 import math
 from dataclasses import dataclass
-from typing import Any, Literal, Self
+from typing import Any, Literal
 
 import faiss as typed_faiss
 import numpy as np
@@ -166,9 +166,9 @@ class FaissIndex:
         """Rows that can be found."""
         return len(self._rows)
 
-    def with_probes(self, probes_count: int) -> Self:
+    def with_probes(self, probes_count: int) -> "FaissIndex":
         """The same index looking into ``probes_count`` lists a query; nothing is copied."""
-        return type(self)(
+        return FaissIndex(
             inner=self._inner, quantizer=self._quantizer, rows=self._rows, scale=self._scale, radius=self._radius,
             config=self._config, on_gpu=self._on_gpu, probes_count=min(probes_count, self.lists_count),
         )  # fmt: skip
@@ -228,7 +228,10 @@ def _weights(query_rms: npt.NDArray[np.float32] | None, dim: int) -> npt.NDArray
     if query_rms is None or not query_rms.max() > 0:
         return np.ones(dim, np.float32)
     floor = 1e-3 * query_rms.max()  # a number that no query used yet may be used by the next
-    weights: npt.NDArray[np.float32] = np.maximum(query_rms, floor).astype(np.float32)
+    nearest = np.round(np.log2(np.maximum(query_rms, floor)))
+    weights: npt.NDArray[np.float32] = np.exp2(nearest).astype(
+        np.float32
+    )  # by powers of two, so that nothing is rounded
     return weights
 
 

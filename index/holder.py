@@ -1,10 +1,11 @@
 """The one place that says what is live: replaced whole, never changed, never by something older."""
 
-from typing import Generic, Protocol, TypeVar
+from typing import Generic, Protocol, TypeVar, runtime_checkable
 
 from index.errors import StaleVersionError
 
 
+@runtime_checkable
 class Versioned(Protocol):
     """Something with a rising version."""
 

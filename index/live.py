@@ -6,6 +6,7 @@ Decides how a rebuild happens beside the live index without losing what is writt
 
 import threading
 from collections import deque
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -76,9 +77,15 @@ class LiveIndex:
     Any number of threads search, one writes, and one may call `maintain` meanwhile.
     """
 
-    def __init__(self, config: LiveConfig) -> None:
-        """An empty index, which is exact."""
+    def __init__(self, config: LiveConfig, *, build: Callable[..., FaissIndex] = FaissIndex.build) -> None:
+        """An empty index, which is exact.
+
+        Args:
+          config: layout, approximate part, and when that is replaced.
+          build: makes the approximate part, with the arguments of `FaissIndex.build`.
+        """
         self._config = config
+        self._build = build
         self._table = VectorTable(config.index)
         self._holder = Holder(Generation(0, ExactIndex(config.index)))
         self._written_count = 0
@@ -200,18 +207,24 @@ class LiveIndex:
             exact = ExactIndex(self._config.index)
             exact.upsert(rows, vectors)
             return Generation(version, exact)
-        if plan.action == "refill" and isinstance(current.index, OverlaidIndex):
-            main = FaissIndex.build(rows, vectors, self._config.faiss, like=current.index.main)
-            index = OverlaidIndex(main, self._config.index)
-            return Generation(version, index, current.trained_count, current.trained_at_count)
         sample = self._recent_queries()
-        query_rms = np.sqrt(np.mean(np.square(sample), axis=0)) if len(sample) else None
-        main = FaissIndex.build(rows, vectors, self._config.faiss, query_rms=query_rms)
+        if plan.action == "refill" and isinstance(current.index, OverlaidIndex):
+            main = self._build(rows, vectors, self._config.faiss, like=current.index.main)
+            trained_count, trained_at_count = current.trained_count, current.trained_at_count
+        else:
+            query_rms = np.sqrt(np.mean(np.square(sample), axis=0)) if len(sample) else None
+            main = self._build(rows, vectors, self._config.faiss, query_rms=query_rms)
+            trained_count, trained_at_count = len(rows), written_count
+        index = OverlaidIndex(self._widened(main, sample), self._config.index)
+        return Generation(version, index, trained_count, trained_at_count)
+
+    def _widened(self, main: FaissIndex, sample: npt.NDArray[np.float32]) -> FaissIndex:
+        """``main`` with as many probes as recent queries need, before anyone is answered by it."""
         while len(sample) and main.probes_count < main.lists_count:
             if self._recall_of(main, sample) >= self._config.refresh.recall_min:
                 break
             main = main.with_probes(2 * main.probes_count)
-        return Generation(version, OverlaidIndex(main, self._config.index), len(rows), written_count)
+        return main
 
     def _catch_up(self, index: ExactIndex | OverlaidIndex) -> None:
         touched = np.unique(np.concatenate([np.zeros(0, np.int32), *(self._touched or [])]))

@@ -4,7 +4,7 @@ Decides: the shape of an answer, what is refused and in which words. How to sear
 """
 
 from dataclasses import dataclass
-from typing import Any, Literal, NamedTuple, Protocol
+from typing import Any, Literal, NamedTuple, Protocol, runtime_checkable
 
 import numpy as np
 import numpy.typing as npt
@@ -61,6 +61,7 @@ class IndexConfig:
                 raise BadSearchError(f"IndexConfig.{name} must be a whole number >= 1, got {value}")
 
 
+@runtime_checkable
 class Searchable(Protocol):
     """Something that finds the rows with the largest inner product."""
 
@@ -92,6 +93,7 @@ class Searchable(Protocol):
         ...
 
 
+@runtime_checkable
 class VectorIndex(Searchable, Protocol):
     """A `Searchable` whose rows can be written and removed. One thread writes; any number may search meanwhile."""
 

@@ -16,7 +16,9 @@ class RefreshConfig:
       changed_max_share: rows changed or removed since the index was filled, as a share of those it was filled with;
         every search scores the changed ones one by one.
       recall_min: least measured recall.
-      retrain_share: rows written since training, as a share of all, from which low recall is blamed on old lists.
+      retrain_share: rows written since training, as a share of all, from which low recall, or many probes, are blamed
+        on old lists.
+      probes_max_share: lists looked into, as a share of all, above which they are many.
       grown_max: items, as a multiple of those trained on, from which the lists are too few.
     """
 
@@ -25,11 +27,12 @@ class RefreshConfig:
     changed_max_share: float = 0.03
     recall_min: float = 0.99
     retrain_share: float = 0.25
+    probes_max_share: float = 0.125
     grown_max: float = 2.0
 
     def __post_init__(self) -> None:
         """Refuse limits that would rebuild for ever or never."""
-        for name in ("exact_margin", "changed_max_share", "recall_min", "retrain_share"):
+        for name in ("exact_margin", "changed_max_share", "recall_min", "retrain_share", "probes_max_share"):
             value = getattr(self, name)
             if not 0 < value <= 1:
                 raise BadSearchError(f"RefreshConfig.{name} must be above 0 and at most 1, got {value}")
@@ -95,12 +98,14 @@ def plan_refresh(health: IndexHealth, config: RefreshConfig) -> Plan:
         return Plan("exact", f"{count} rows are few enough to be searched exactly")
     if count > config.grown_max * health.trained_count:
         return Plan("retrain", f"{count} rows in lists trained on {health.trained_count}")
-    if health.recall is not None and health.recall < config.recall_min:
-        low = f"recall {health.recall:.4f} is below {config.recall_min}"
-        if health.written_count >= config.retrain_share * count:
-            return Plan("retrain", f"{low}, {health.written_count} rows written since training")
-        if health.probes_count < health.lists_count:
-            return Plan("widen", f"{low} with {health.probes_count} of {health.lists_count} lists")
+    probed = f"{health.probes_count} of {health.lists_count} lists"
+    is_low = health.recall is not None and health.recall < config.recall_min
+    is_wide = health.probes_count > config.probes_max_share * health.lists_count
+    if (is_low or is_wide) and health.written_count >= config.retrain_share * count:
+        written = f"{health.written_count} rows written since training"
+        return Plan("retrain", f"recall {health.recall} with {probed}, {written}")
+    if is_low and health.probes_count < health.lists_count:
+        return Plan("widen", f"recall {health.recall} is below {config.recall_min} with {probed}")
     stale = max(health.changed_count, health.hidden_count)
     if stale > config.changed_max_share * health.filled_count:
         return Plan("refill", f"{stale} rows changed or removed of {health.filled_count}")
