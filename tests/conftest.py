@@ -3,15 +3,6 @@
 from __future__ import annotations
 
 import os
-
-# Read by JAX when it is imported, so before anything that imports it.
-os.environ.setdefault("JAX_NUMPY_RANK_PROMOTION", "raise")
-os.environ.setdefault("JAX_NUMPY_DTYPE_PROMOTION", "strict")
-
-from jaxtyping import install_import_hook
-
-install_import_hook(["models", "index"], "beartype.beartype")
-
 import secrets
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -19,8 +10,14 @@ from pathlib import Path
 
 import pytest
 from hypothesis import settings
+from jaxtyping import install_import_hook
 
 from deploy.kafka import kafka_up
+
+# Read by JAX when it is imported, which nothing above does.
+os.environ.setdefault("JAX_NUMPY_RANK_PROMOTION", "raise")
+os.environ.setdefault("JAX_NUMPY_DTYPE_PROMOTION", "strict")
+install_import_hook(["models", "index"], "beartype.beartype")
 
 settings.register_profile("marquee", derandomize=True, deadline=None)
 settings.load_profile("marquee")

@@ -4,8 +4,8 @@
     python deploy/kafka/kafka_up.py start --data /tmp/kafka      # prints 127.0.0.1:PORT
     python deploy/kafka/kafka_up.py stop --data /tmp/kafka
 
-For tests and for trying things out: one broker, test credentials, a certificate of its own. ``start`` and ``stop`` may be
-repeated; a stop and a start keep ports and records. The jars (45 files, 45 MB) are fetched once a version into
+For tests and for trying things out: one broker, test credentials, a certificate of its own. ``start`` and ``stop`` may
+be repeated; a stop and a start keep ports and records. The jars (45 files, 45 MB) are fetched once a version into
 ``${XDG_CACHE_HOME:-~/.cache}/marquee/kafka``. Needs Java 17 or newer and Maven; ``--secure`` needs openssl. Standard
 library only, so that it runs without the project's environment.
 """
@@ -45,7 +45,7 @@ PROJECT = (
     "<artifactId>kafka-run</artifactId><version>1</version><dependencies>{}</dependencies></project>"
 )
 INSTALL = {
-    "java": "Java 17 or newer: `apt-get install openjdk-17-jre-headless` (Debian, Ubuntu), `brew install openjdk@17` (macOS)",
+    "java": "Java 17 or newer: `apt-get install default-jre-headless` (Debian, Ubuntu), `brew install openjdk` (macOS)",
     "mvn": "Maven, to fetch Kafka's jars: `apt-get install maven` (Debian, Ubuntu), `brew install maven` (macOS)",
     "openssl": "openssl, for --secure: `apt-get install openssl` (Debian, Ubuntu), `brew install openssl` (macOS)",
 }

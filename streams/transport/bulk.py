@@ -60,11 +60,10 @@ def _nothing(*_: object) -> None:
 class BulkSchema(faust.Schema[Any, Any]):
     """Hands a chunk through as it is."""
 
-    def loads_key(self, app: Any, message: Any, **_: Any) -> None:
+    def loads_key(self, _app: Any, _message: Any, **_: Any) -> None:
         """No key: each record of the chunk has its own."""
-        return None
 
-    def loads_value(self, app: Any, message: Any, **_: Any) -> Any:
+    def loads_value(self, _app: Any, message: Any, **_: Any) -> Any:
         """The chunk."""
         if not isinstance(message.value, Chunk):
             raise TypeError(
@@ -223,7 +222,7 @@ def bulk_app(
     offsets: Callable[[frozenset[Source]], Mapping[Source, Start]] = _no_offsets,
     on_start: Callable[[Mapping[Source, int]], None] = _nothing,
     on_revoked: Callable[[frozenset[Source]], None] = _nothing,
-    config: BulkConfig = BulkConfig(),
+    config: BulkConfig | None = None,
     fatal: Callable[[BaseException], Any] = end_process,
 ) -> BulkApp:
     """A Faust app whose bulk topics are read in chunks.
@@ -240,6 +239,7 @@ def bulk_app(
       config: sizes and times.
       fatal: called with what an agent or a seek raised; the default ends the process.
     """
+    config = config or BulkConfig()
     app = BulkApp(
         name,
         broker=connection.faust_url(),
@@ -314,3 +314,8 @@ def bulk_agent(app: BulkApp, name: str, handle: Handler, *, marks_done: bool = T
                 app.reader.done(chunk.source, chunk.next_offset)
 
     app.agent(bulk_topic(app, name), name=f"bulk-{name}", concurrency=1)(consume)
+
+
+def run_worker(app: BulkApp, *, level: str = "WARNING") -> None:
+    """Runs the app until SIGTERM or SIGINT, then leaves by SystemExit; installs Faust's logging at ``level``."""
+    faust.Worker(app, loglevel=level, quiet=True, redirect_stdouts=False).execute_from_commandline()

@@ -237,8 +237,10 @@ class Merger(Generic[V]):
         return buffer
 
     def _cuts(self, max_count: int, now_ms: int) -> list[tuple[_Buffer, int]]:
-        """Per source with records, in merge order: the end of what may leave. Nothing that a source could still
-        offer comes before the horizon, the least (clock, rank) of those that are not idle."""
+        """Per source with records, in merge order: the end of what may leave.
+
+        Nothing that a source could still offer comes before the horizon: the least (clock, rank) of those not idle.
+        """
         buffers = list(self._buffers.values())
         waited_for = [(b.clock_ms, b.rank) for b in buffers if not b.is_idle(now_ms, self._idle_ms)]
         horizon = min(waited_for) if waited_for else None

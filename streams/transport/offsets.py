@@ -30,7 +30,8 @@ class Record(Protocol):
     """What is needed of aiokafka's ``ConsumerRecord`` here."""
 
     @property
-    def offset(self) -> int: ...
+    def offset(self) -> int:
+        """Its place in the partition."""
 
 
 R = TypeVar("R", bound=Record)

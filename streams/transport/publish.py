@@ -1,0 +1,186 @@
+"""Performs what a core decided to publish: records as data in, acknowledged records out.
+
+Decides only how many records may be unacknowledged at a time. No send is awaited on its own; :meth:`Publisher.flush` is
+the barrier. A record that the broker refuses, or does not acknowledge in time, fails the publisher for good: what comes
+after it must not appear without it, so the process ends and restarts from its own state.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+from types import TracebackType
+from typing import Any
+
+import msgspec
+from aiokafka import AIOKafkaProducer
+from aiokafka.errors import KafkaError
+
+from streams.transport.connection import Connection
+from streams.transport.errors import PublishError
+
+
+class Out(msgspec.Struct, frozen=True, kw_only=True, gc=False):
+    """One record to publish.
+
+    Attributes:
+      topic: full name, with prefix.
+      key: decides the partition (murmur2, as Java's default); None only on topics without keys.
+      value: None is a tombstone.
+      headers: name and bytes.
+      timestamp_ms: event time, UTC epoch; None: now.
+      partition: None: by key.
+    """
+
+    topic: str
+    key: bytes | None
+    value: bytes | None
+    headers: Sequence[tuple[str, bytes]] = ()
+    timestamp_ms: int | None = None
+    partition: int | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class PublishConfig:
+    """How records are sent.
+
+    Attributes:
+      linger_ms: wait so long to fill a batch; 0 where a reply's latency counts, 5 where throughput does.
+      max_batch_bytes: of one partition's batch.
+      max_in_flight: unacknowledged records before :meth:`Publisher.perform` waits.
+      timeout_ms: a record must be acknowledged within this; it covers a restart of the broker.
+      compression: aiokafka's name ("zstd", "lz4", ...) or None.
+    """
+
+    linger_ms: int = 0
+    max_batch_bytes: int = 131_072
+    max_in_flight: int = 20_000
+    timeout_ms: int = 60_000
+    compression: str | None = None
+
+
+class Publisher:
+    """An aiokafka producer that takes lists of :class:`Out`; use it as an async context manager.
+
+    Args:
+      connection: the broker; the embedded one cannot do idempotence.
+      config: sizes and times.
+      on_failure: called once, with the PublishError, when a record fails; a worker passes ``reader.end_process``.
+    """
+
+    def __init__(
+        self,
+        connection: Connection,
+        config: PublishConfig | None = None,
+        *,
+        on_failure: Callable[[PublishError], object] | None = None,
+    ) -> None:
+        self._config = config or PublishConfig()
+        self._connection = connection
+        self._on_failure = on_failure
+        self._producer: AIOKafkaProducer | None = None
+        self._failure: PublishError | None = None
+        self._in_flight = 0
+        self._room = asyncio.Event()
+        self._room.set()
+        self.acknowledged_count = 0
+
+    async def start(self) -> None:
+        """Connects; raises aiokafka's KafkaConnectionError if no broker answers."""
+        config = self._config
+        producer = AIOKafkaProducer(
+            **self._connection.for_aiokafka(),
+            acks="all",
+            enable_idempotence=not self._connection.is_embedded,
+            linger_ms=config.linger_ms,
+            max_batch_size=config.max_batch_bytes,
+            request_timeout_ms=config.timeout_ms,
+            compression_type=config.compression,
+            max_request_size=4 * 1024 * 1024,
+        )
+        await producer.start()
+        self._producer = producer
+
+    async def stop(self) -> None:
+        """Waits for what is under way and disconnects."""
+        if self._producer is not None:
+            await self._producer.stop()
+            self._producer = None
+
+    async def __aenter__(self) -> Publisher:
+        await self.start()
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        await self.stop()
+
+    async def perform(self, outs: Iterable[Out]) -> None:
+        """Hands records to the producer, in order; returns before they are acknowledged.
+
+        Raises:
+          PublishError: this record or an earlier one failed.
+        """
+        producer = self._producer
+        if producer is None:
+            raise PublishError("the publisher is not started, or already stopped; use it within `async with`")
+        for out in outs:
+            if self._in_flight >= self._config.max_in_flight:
+                self._room.clear()
+            if not self._room.is_set():
+                await self._room.wait()
+            self._raise_failure()
+            try:
+                sent = await producer.send(
+                    out.topic,
+                    out.value,
+                    key=out.key,
+                    partition=out.partition,
+                    timestamp_ms=out.timestamp_ms,
+                    headers=list(out.headers),
+                )
+            except KafkaError as error:  # too large, unknown topic, timed out
+                self._fail(out.topic, error)
+                self._raise_failure()
+                raise
+            self._in_flight += 1
+            sent.add_done_callback(self._settle)
+
+    async def flush(self) -> None:
+        """Returns once everything handed over has been acknowledged.
+
+        Raises:
+          PublishError: something was not.
+        """
+        if self._producer is not None:
+            await self._producer.flush()
+            await asyncio.sleep(0)  # let the callbacks of what was just acknowledged run
+        self._raise_failure()
+
+    def _settle(self, sent: asyncio.Future[Any]) -> None:
+        self._in_flight -= 1
+        if self._in_flight <= self._config.max_in_flight // 2:
+            self._room.set()
+        if sent.cancelled():
+            self._fail("?", asyncio.CancelledError("the producer was stopped"))
+        elif (error := sent.exception()) is not None:
+            self._fail("?", error)
+        else:
+            self.acknowledged_count += 1
+
+    def _fail(self, topic: str, error: BaseException) -> None:
+        self._room.set()
+        if self._failure is None:
+            self._failure = PublishError(
+                f"a record for topic {topic} was not acknowledged ({error!r}); check the broker, the topic and"
+                " the record's size, then start again"
+            )
+            self._failure.__cause__ = error
+            if self._on_failure is not None:
+                self._on_failure(self._failure)
+
+    def _raise_failure(self) -> None:
+        if self._failure is not None:
+            raise self._failure
