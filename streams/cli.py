@@ -24,8 +24,10 @@ INTERRUPTED: Final = 130
 """128 + SIGINT, as shells say it."""
 
 COMMANDS: Final = {
+    "topics": "Check the topics, or create them.",
     "replay": "Play an event log into the topics.",
     "fetch": "Fetch a public event log.",
+    "doctor": "Check this machine, the broker and the topics.",
 }
 """Every command with its line in the overview, in the order of the overview."""
 

@@ -14,10 +14,14 @@ import sys
 import tempfile
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import Final, Literal
+from typing import TYPE_CHECKING, Final, Literal
 
-from streams.errors import MarqueeError, SnapshotError
+from streams.contract.topics import TOPICS
+from streams.errors import BrokerError, MarqueeError, SnapshotError
 from streams.settings import Settings
+
+if TYPE_CHECKING:
+    from streams.transport.admin import TopicDifference
 
 OLDEST_PYTHON: Final = (3, 11)
 PINNED: Final = {"faust-streaming": "0.15.3", "aiokafka": "0.14.0"}
@@ -34,6 +38,8 @@ SHOWN: Final = (
     "msgspec",
     "polars",
 )
+BROKER: Final = "broker"
+"""What the finding about the broker itself is called."""
 ONE_FAISS_ONLY: Final = "both install the module `faiss` and overwrite each other"
 LEAST_FREE_BYTES: Final = 2 << 30
 """A few snapshots of a catalogue of a million items."""
@@ -176,16 +182,52 @@ def check_settings(load: Callable[[], Settings]) -> tuple[Settings | None, Findi
     )
 
 
-def check_this_machine(versions: Mapping[str, str], settings: Settings) -> list[Finding]:
-    """All checks that need no broker."""
-    return [
+def check_topics(differences: Sequence[TopicDifference]) -> list[Finding]:
+    """A finding for each topic property that is not as the contract has it."""
+    if not differences:
+        return [Finding(what="topics", verdict="ok", found="all there and as expected")]
+    findings = [
+        Finding(
+            what="topics",
+            verdict="failed" if one.is_fatal else "warning",
+            found=f"{one.topic}: {one.what} is {one.found}, expected {one.expected}",
+            remedy=one.remedy,
+        )
+        for one in differences
+        if one.what != "existence"
+    ]
+    missing = [one.topic for one in differences if one.what == "existence"]
+    if missing:
+        remedy = "make them with `marquee topics create`"
+        findings.append(Finding(what="topics", verdict="failed", found=f"missing: {', '.join(missing)}", remedy=remedy))
+    return findings
+
+
+def check_broker(settings: Settings) -> list[Finding]:
+    """Does a broker answer, and are the topics as the contract has them?"""
+    from streams.connect import connection_of
+    from streams.transport import admin
+
+    connection = connection_of(settings)
+    try:
+        admin.wait_for_broker(connection, on_wait=lambda _: None, timeout_s=0.0)
+        differences = admin.check_topics(connection, TOPICS, prefix=settings.prefix)
+    except BrokerError as error:
+        remedy = "give its address with --broker or MARQUEE_BROKER; [security] in marquee.toml if it asks for it"
+        return [Finding(what=BROKER, verdict="failed", found=str(error), remedy=remedy)]
+    return [Finding(what=BROKER, verdict="ok", found=f"answers at {settings.broker}"), *check_topics(differences)]
+
+
+def check_this_machine(versions: Mapping[str, str], settings: Settings | None) -> list[Finding]:
+    """All checks that need no broker; without settings none of those that need them."""
+    findings = [
         check_python(),
         *check_packages(versions),
         check_faiss_packages(versions),
         check_faiss(_faiss_gpu_count),
         check_devices(_jax_platforms),
-        check_snapshot_dir(settings.snapshot_dir),
     ]
+    return findings if settings is None else [*findings, check_snapshot_dir(settings.snapshot_dir)]
 
 
 def _free_bytes(folder: Path) -> int:

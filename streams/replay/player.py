@@ -193,7 +193,8 @@ def play(
     names = [topics.topic_name(prefix, spec.name) for spec in (topics.ITEMS, topics.INTERACTIONS)]
     if missing := sender.missing(names):
         raise ReplayError(
-            f"expected the topics {', '.join(names)}, got none of {', '.join(missing)}; run `marquee topics --create` first"
+            f"expected the topics {', '.join(names)}, got none of {', '.join(missing)}; "
+            "run `marquee topics create` first"
         )
     return play_into(
         sender, log, prefix=prefix, pace=pace or Pace(), clock=MonotonicClock(), on_progress=on_progress or _ignore

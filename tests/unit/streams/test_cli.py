@@ -71,7 +71,7 @@ def test_failures_are_one_line_with_their_exit_code(
     assert run(["broken"]) == code
     captured = capsys.readouterr()
     assert captured.out == ""
-    assert captured.err == (f"Error: {error}\n" if str(error) else "interrupted\n")
+    assert captured.err.strip() == (f"Error: {error}" if str(error) else "interrupted")
 
 
 def test_a_bug_is_not_hidden(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -122,3 +122,18 @@ def test_replay_says_which_log_or_rate_is_wrong(
     assert "run `marquee fetch ml-1m` first" in capsys.readouterr().err
     assert run(["replay", "movietweetings", "--rate", "fast"]) == 1
     assert "expected a rate like max, 10x or 500/s" in capsys.readouterr().err
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("command", ["topics", "doctor", "replay"])
+def test_no_broker_exits_with_3_and_says_so_once(command: str) -> None:
+    arguments = [command, "--broker", "127.0.0.1:1", *(["movietweetings"] if command == "replay" else [])]
+    program = [sys.executable, "-m", "streams.cli"]  # of its own: kafka-python forgets sockets that found nobody
+
+    done = subprocess.run([*program, *arguments], capture_output=True, text=True, check=False)
+
+    assert done.returncode == 3
+    said = done.stdout + done.stderr
+    assert said.count("127.0.0.1:1") >= 1
+    assert "Traceback" not in said
+    assert len(done.stderr.splitlines()) == (0 if command == "doctor" else 1)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import tomllib
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -12,6 +13,7 @@ from streams import doctor
 from streams.durability import snapshots
 from streams.errors import SettingsError
 from streams.settings import Settings
+from streams.transport.admin import TopicDifference
 
 ROOMY = 100 << 30
 ALL_THERE = {**doctor.PINNED, **dict.fromkeys(doctor.SHOWN, "1.0"), "faiss-cpu": "1.15.1"}
@@ -134,3 +136,28 @@ def test_this_machine_is_fine(tmp_path: Path) -> None:
     assert [finding.what for finding in findings] == [
         "python", "faust-streaming", "aiokafka", "packages", "faiss package", "faiss", "jax devices", "snapshot_dir",
     ]  # fmt: skip
+
+
+def test_without_settings_the_rest_is_still_looked_at() -> None:
+    findings = doctor.check_this_machine(doctor.installed_versions(), None)
+    assert [finding.what for finding in findings][-1] == "jax devices"
+
+
+def test_topics_that_differ() -> None:
+    def differ(topic: str, what: Any, *, is_fatal: bool) -> TopicDifference:
+        return TopicDifference(topic=topic, what=what, expected="4", found="3", is_fatal=is_fatal, remedy="do so")
+
+    assert [one.verdict for one in doctor.check_topics([])] == ["ok"]
+    findings = doctor.check_topics(
+        [
+            differ("a.v1", "existence", is_fatal=True),
+            differ("b.v1", "partitions", is_fatal=True),
+            differ("c.v1", "retention.ms", is_fatal=False),
+            differ("d.v1", "existence", is_fatal=True),
+        ]
+    )
+    assert [(one.verdict, one.found, one.remedy) for one in findings] == [
+        ("failed", "b.v1: partitions is 3, expected 4", "do so"),
+        ("warning", "c.v1: retention.ms is 3, expected 4", "do so"),
+        ("failed", "missing: a.v1, d.v1", "make them with `marquee topics create`"),
+    ]
