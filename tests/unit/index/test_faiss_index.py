@@ -48,6 +48,17 @@ def test_lists_weighed_and_lifted_find_what_plain_inner_product_lists_lose(plant
     assert ours > 0.97
 
 
+def test_vectors_of_very_different_lengths_are_found():
+    generator = np.random.default_rng(0)
+    directions = generator.standard_normal((N, 8))
+    vectors = (directions * np.exp(generator.standard_normal((N, 1)))).astype(np.float32)
+    table = VectorTable(IndexConfig(dim=8))
+    table.upsert(np.arange(N), vectors)
+    index = FaissIndex.build(np.arange(N), vectors, FaissConfig(probes_count=32, device="cpu"))
+    recall_unlifted = 0.2  # measured with every vector left at its own length
+    assert measured_recall(index, table, generator.standard_normal((64, 8), dtype=np.float32), 50) > 4 * recall_unlifted
+
+
 def test_more_probes_find_more_until_everything_is_found(planted):
     table, vectors, queries = planted
     index = FaissIndex.build(np.arange(N), vectors, FaissConfig(probes_count=1, device="cpu"))

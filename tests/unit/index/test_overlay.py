@@ -1,3 +1,6 @@
+import sys
+import threading
+
 import numpy as np
 import pytest
 
@@ -20,6 +23,15 @@ ASK = line(1.0)
 def overlaid():
     main = FaissIndex.build(np.array([1, 2, 3, 8]), line(10, 20, 30, 80), FaissConfig(kind="flat", device="cpu"))
     return OverlaidIndex(main, IndexConfig(dim=D))
+
+
+@pytest.fixture
+def hasty_threads():
+    """Threads take turns as often as Python lets them, so that a race shows."""
+    usual = sys.getswitchinterval()
+    sys.setswitchinterval(1e-6)
+    yield
+    sys.setswitchinterval(usual)
 
 
 def test_changed_rows_are_found_at_their_new_vector_only(overlaid):
@@ -62,3 +74,28 @@ def test_more_probes_are_taken_from_the_same_lists():
     overlaid.widen(4)
     assert overlaid.main.probes_count == 4
     assert overlaid.main.lists_count == main.lists_count > 4
+
+
+@pytest.mark.usefixtures("hasty_threads")
+def test_rows_move_from_one_part_to_the_other_in_one_step():
+    count, wrong, stop = 1000, [], threading.Event()
+    main = FaissIndex.build(np.arange(count), line(*[1.0] * count), FaissConfig(kind="flat", device="cpu"))
+    overlaid = OverlaidIndex(main, IndexConfig(dim=D))
+
+    def search():
+        try:
+            while not stop.is_set():
+                rows, scores = (array[0] for array in overlaid.search(ASK, count))
+                if len(set(rows.tolist())) < count or np.count_nonzero(scores == 2.0) % 2:
+                    wrong.append((rows, scores))
+        except IndexError as error:
+            wrong.append(error)
+
+    searcher = threading.Thread(target=search)
+    searcher.start()
+    for row in range(0, count, 2):
+        overlaid.upsert(np.array([row, row + 1]), line(2.0, 2.0))
+    stop.set()
+    searcher.join()
+    assert not wrong
+    assert overlaid.hidden_count == count
