@@ -6,13 +6,15 @@ topics are never changed: their owner may have reasons.
 
 from __future__ import annotations
 
+import contextlib
+import socket
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
 from kafka.admin import ConfigResource, KafkaAdminClient
-from kafka.errors import KafkaError
+from kafka.errors import KafkaConnectionError, KafkaError
 
 from streams.contract.topics import KEEP_FOREVER_MS, TopicSpec, topic_name
 from streams.errors import BrokerError, BrokerUnavailableError
@@ -20,6 +22,7 @@ from streams.transport.backoff import Backoff
 from streams.transport.connection import Connection
 
 _ASKED = ("cleanup.policy", "retention.ms", "message.timestamp.type")
+CONNECT_TIMEOUT_S = 3.0
 _NO_ERROR, _TOPIC_EXISTS = 0, 36
 """Kafka's error codes."""
 
@@ -106,8 +109,19 @@ def compare(specs: Sequence[TopicSpec], found: Mapping[str, TopicFound], *, pref
     return differences
 
 
+def _is_listening(connection: Connection) -> bool:
+    """Whether anyone accepts connections; kafka-python leaks its sockets where nobody does."""
+    for address in connection.bootstrap.split(","):
+        host, _, port = address.strip().rpartition(":")
+        with contextlib.suppress(OSError), socket.create_connection((host.strip("[]"), int(port)), CONNECT_TIMEOUT_S):
+            return True
+    return False
+
+
 def _admin(connection: Connection, *, timeout_ms: int = 10_000) -> KafkaAdminClient:
     try:
+        if not _is_listening(connection):
+            raise KafkaConnectionError("nobody listens there")
         return KafkaAdminClient(**connection.for_kafka_python(), bootstrap_timeout_ms=timeout_ms)
     except KafkaError as error:
         raise BrokerUnavailableError(
