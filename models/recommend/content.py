@@ -1,0 +1,74 @@
+"""Content features of an item: hashed words, n-grams and labels, one unit vector an item.
+
+A stand-in for a text encoder with the same shape: whatever gives float32 [C] per item fits in its place.
+Each group (tags, title, text, creator, language, year) is hashed with signs and brought to a length of its own
+before the whole is normalised, so that a long text does not drown three tags.
+"""
+
+import re
+import zlib
+from collections.abc import Iterator, Sequence
+
+import numpy as np
+
+from models.typing import F32
+
+_WORD = re.compile(r"\w+")
+_YEAR = re.compile(r"\((\d{4})\)")
+_GROUP_LENGTHS = {"tag": 1.0, "creator": 0.7, "title": 0.5, "text": 0.5, "year": 0.5, "language": 0.3}
+_TEXT_WORDS = 200
+
+
+def _ngrams(word: str, size: int = 4) -> Iterator[str]:
+    padded = f"<{word}>"
+    yield padded
+    for at in range(max(0, len(padded) - size + 1)):
+        yield padded[at : at + size]
+
+
+def _words(text: str) -> list[str]:
+    return [gram for word in _WORD.findall(text.lower())[:_TEXT_WORDS] for gram in _ngrams(word)]
+
+
+def tokens(
+    *,
+    title: str = "",
+    text: str = "",
+    tags: Sequence[str] = (),
+    creator: str | None = None,
+    language: str | None = None,
+) -> dict[str, list[str]]:
+    """The features of each group before hashing; a year is read from a title such as ``Alien (1979)``."""
+    year = _YEAR.search(title)
+    return {
+        "tag": [tag.lower() for tag in tags],
+        "creator": [creator] if creator else [],
+        "title": _words(_YEAR.sub("", title)),
+        "text": _words(text),
+        "year": [year[1], f"{year[1][:3]}0s"] if year else [],
+        "language": [language.lower()] if language else [],
+    }
+
+
+def content_features(groups: dict[str, list[str]], *, dim: int) -> F32:
+    """Signed feature hashing of the groups of `tokens`.
+
+    Returns:
+      float32 [dim] of length 1, or all zero where there is nothing to tell.
+
+    References:
+      Weinberger et al., Feature Hashing for Large Scale Multitask Learning, ICML 2009.
+    """
+    whole = np.zeros(dim, np.float32)
+    for group, features in groups.items():
+        part = np.zeros(dim, np.float32)
+        for feature in features:
+            name = f"{group}:{feature}".encode()
+            for salt in (0x9E3779B9, 0x85EBCA6B):
+                code = zlib.crc32(name, salt)
+                part[(code >> 1) % dim] += 1.0 if code & 1 else -1.0
+        length = np.linalg.norm(part)
+        if length > 0:
+            whole += np.float32(_GROUP_LENGTHS[group]) * part / length
+    length = np.linalg.norm(whole)
+    return whole if length == 0 else (whole / length).astype(np.float32)

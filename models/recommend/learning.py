@@ -1,0 +1,192 @@
+"""Score, then learn: what one batch of events does to the state."""
+
+from collections.abc import Sequence
+from typing import NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from models.recommend import metrics, pools, sources, step
+from models.recommend.combiner import RANKERS, Events, learn_events
+from models.recommend.state import RECENT_MOST, ModelConfig, State, fit_capacity
+from models.recommend.training import draw
+from models.recommend.windows import append_all, empty_windows, query_windows
+from models.typing import F32, F64, I32, I64, U8, Bools
+
+_DAY_MS = 86_400_000
+_MIX = 2_654_435_761
+
+
+class Columns(NamedTuple):
+    """One batch of learned events in arrival order, [B]; ids are already rows (0: not admitted)."""
+
+    user: I32
+    item: I32
+    at_ms: I64
+    value: F32
+    action: U8
+
+
+class Learnt(NamedTuple):
+    """What a batch did.
+
+    Attributes:
+      sums: `metrics.sums` of the batch's scored events. ranks: float32 [B, rankers], see `learn_events`.
+      loss: mean loss of the tower steps, nats; NaN where there was none.
+    """
+
+    sums: F64
+    ranks: F32
+    loss: float
+
+
+def is_scored(first: int, count: int, sample: float) -> Bools:
+    """Which of the events numbered ``first`` on are scored: a deterministic share, whatever the batches."""
+    numbers = np.arange(first, first + count, dtype=np.uint64)
+    return ((numbers * np.uint64(_MIX)) & np.uint64(0xFFFFFFFF)) < np.uint64(round(sample * 2**32))
+
+
+def tower_logits(state: State, columns: Columns, pos: I32, scored: Bools, config: ModelConfig) -> F32:
+    """The tower's logits of the scored events against every row in use, float32 [scored, used]."""
+    n = state.items.used
+    count = int(scored.sum())
+    if count == 0:
+        return np.zeros((0, n), np.float32)
+    windows = empty_windows(_bucket(count), config.towers.window)
+    query_windows(state.histories, columns.user[scored], pos[scored], columns.at_ms[scored], windows)
+    vectors = all_vectors(state, config)
+    states = step.user_states(state.towers.weights, vectors, *windows, config=config.towers)
+    return np.asarray(_logits(states, vectors))[:count, :n]
+
+
+def all_vectors(state: State, config: ModelConfig) -> jax.Array:
+    """Tower vectors of every row of capacity, bias in the last column, float32 [V, D + 1]."""
+    rows = np.arange(state.items.capacity, dtype=np.int32)
+    vectors: jax.Array = step.item_vectors(
+        state.towers.weights, state.towers.tables, rows, state.counts.seen, config=config.towers
+    )
+    return vectors
+
+
+@jax.jit
+def _logits(states: jax.Array, vectors: jax.Array) -> jax.Array:
+    return states @ vectors[:, :-1].T + vectors[:, -1]
+
+
+def _bucket(count: int) -> int:
+    return max(16, 1 << (count - 1).bit_length())
+
+
+def learn(state: State, columns: Columns, config: ModelConfig) -> Learnt:
+    """Rank the batch's sampled events, count every event, and take the tower steps.
+
+    Every event is judged by histories strict up to it and by tower weights of the batch before.
+    """
+    count = len(columns.user)
+    if count == 0:
+        return Learnt(np.zeros(metrics.SUMS), np.zeros((0, len(RANKERS)), np.float32), float("nan"))
+    pools.forget_oldest(state.histories, columns.user, config.history_most)
+    lengths = state.histories.length[np.unique(columns.user)]
+    state.histories = pools.reserve(state.histories, 4 * int((lengths + count + pools.FIRST_ROOM).sum()))
+    state.counts = sources.reserved(state.counts, count, config.successors)
+    pos = np.zeros(count, np.int32)
+    append_all(state.histories, *columns, config.history_most, pos)
+    scored = is_scored(state.learned_events, count, config.evaluate_sample)
+    logits = tower_logits(state, columns, pos, scored, config)
+    events = Events(*columns, scored=scored, pos=pos)
+    ranks = np.zeros((count, len(RANKERS)), np.float32)
+    learn_events(
+        events, state.histories, state.counts, state.combiner, logits, state.items.used, config.successors,
+        np.float32(config.combiner_rate), np.float32(config.bias_rate), ranks,
+    )  # fmt: skip
+    loss = _learn_towers(state, columns, pos, config)
+    _remember(state, columns)
+    sums = metrics.sums(ranks)
+    state.totals += sums
+    state.step += 1
+    return Learnt(sums, ranks, loss)
+
+
+def _learn_towers(state: State, columns: Columns, pos: I32, config: ModelConfig) -> float:
+    past = state.recent[: min(state.learned_events, RECENT_MOST)]
+    losses = []
+    for turn in range(config.training.steps):
+        generator = np.random.default_rng([config.seed, state.step, turn])
+        batch = draw(
+            state.histories, state.counts, columns.user, pos, past,
+            items=state.items.used, window=config.towers.window, config=config.training, generator=generator,
+        )  # fmt: skip
+        if batch is not None:
+            state.towers, loss = step.train_step(state.towers, batch, config=config.towers)
+            losses.append(loss)
+    return float(np.mean([float(loss) for loss in losses])) if losses else float("nan")
+
+
+def _remember(state: State, columns: Columns) -> None:
+    count = len(columns.user)
+    at = (state.learned_events + np.arange(count)) % RECENT_MOST
+    state.recent[at] = columns.user
+    state.learned_events += count
+    state.items.touch(columns.item, columns.at_ms)
+    state.users.touch(columns.user, columns.at_ms)
+    state.newest_ms = max(state.newest_ms, int(columns.at_ms.max()))
+
+
+def hide(state: State, users: Sequence[int], items: Sequence[int], config: ModelConfig) -> None:
+    """Note that users want to see items no more."""
+    state.hidden = pools.reserve(state.hidden, len(users) * 2 * int(state.hidden.room.max() + pools.FIRST_ROOM))
+    for user, item in zip(users, items, strict=True):
+        pools.add(state.hidden, user, item, np.float32(1.0), config.history_most)
+
+
+def list_items(state: State, rows: I32, content: F32, config: ModelConfig) -> None:
+    """The catalogue has these items (unique rows) with this content, float32 [M, C]."""
+    fit_capacity(state, config)
+    order = np.argsort(rows)
+    size = _bucket(len(rows))
+    padded_rows = np.arange(size, dtype=np.int32) + np.int32(2**30)
+    padded_rows[: len(rows)] = rows[order]
+    padded = np.zeros((size, config.towers.content_dim), np.float32)
+    padded[: len(rows)] = content[order]
+    state.towers = state.towers._replace(tables=step.put_content(state.towers.tables, padded_rows, padded))
+    state.live[rows] = True
+    state.counts.changed[rows] = True
+
+
+def evict_expired(state: State, config: ModelConfig) -> tuple[list[tuple[str, int]], list[str]]:
+    """Free the rows of items and users unseen for longer than their time to live, in event time.
+
+    Returns:
+      The evicted items with the rows they had, and the evicted users.
+    """
+    items: list[tuple[str, int]] = []
+    users: list[str] = []
+    if config.item_ttl_days > 0:
+        rows = state.items.expired(state.newest_ms - round(config.item_ttl_days * _DAY_MS))
+        rows = rows[~state.live[rows]] if len(rows) else rows
+        items = list(zip(state.items.evict(rows.tolist()), rows.tolist(), strict=True))
+        if items:
+            for row in rows:
+                sources.forget_item(state.counts, row)
+            state.combiner.bias[rows] = 0.0
+            gone = np.zeros(state.items.capacity, np.bool_)
+            gone[rows] = True
+            pools.scrub_histories(state.histories, gone)
+            pools.scrub_rows(state.hidden, gone)
+            for pool in (state.counts.after, state.counts.before, state.counts.near):
+                pools.scrub_rows(pool, gone)
+            key = jax.random.fold_in(jax.random.key(config.seed), state.step)
+            state.towers = step.reset_rows(state.towers, jnp.asarray(rows), key, config=config.towers)
+    if config.user_ttl_days > 0:
+        rows = state.users.expired(state.newest_ms - round(config.user_ttl_days * _DAY_MS))
+        users = state.users.evict(rows.tolist())
+        state.histories.length[rows] = 0
+        state.hidden.length[rows] = 0
+    return items, users
+
+
+def withdraw_items(state: State, rows: I32) -> None:
+    """The catalogue has these items no more; what was counted of them stays."""
+    state.live[rows] = False
+    state.counts.changed[rows] = True

@@ -1,0 +1,228 @@
+"""Growing rows in one pool: the sparse tables of counts, and the histories of users.
+
+A row is a stretch of the pool. It starts with no room, doubles when it is full and leaves its old
+stretch behind as garbage, which `compact` drops. So memory follows what was counted, not rows x rows.
+The kernels change the arrays that they are given; whoever calls them owns those arrays (as with a
+donated JAX buffer) and must have called `reserve` for enough free space first.
+"""
+
+from typing import NamedTuple, TypeVar
+
+import numpy as np
+from numba import njit
+
+from models.typing import F32, I32, I64, U8
+
+FIRST_ROOM = 8
+
+
+class Rows(NamedTuple):
+    """Sparse rows of (key, weight): row r is ``key[start[r] : start[r] + length[r]]``.
+
+    Attributes:
+      start: first place of each row in the pool, int64 [R].
+      length, room: places used and owned by each row, int32 [R].
+      head: first free place of the pool, int64 [1].
+      key: int32 [C]. weight: float32 [C].
+    """
+
+    start: I64
+    length: I32
+    room: I32
+    head: I64
+    key: I32
+    weight: F32
+
+
+class Histories(NamedTuple):
+    """What each user did, oldest first; the same layout as `Rows` with more columns.
+
+    Attributes:
+      item: item row, int32 [C]. value: rating or strength, NaN where none, float32 [C].
+      at_ms: event time, int64 [C]. action: code of the action, uint8 [C].
+    """
+
+    start: I64
+    length: I32
+    room: I32
+    head: I64
+    item: I32
+    value: F32
+    at_ms: I64
+    action: U8
+
+
+P = TypeVar("P", Rows, Histories)
+
+
+def empty_rows(rows: int, places: int = 1024) -> Rows:
+    """No counts yet, for ``rows`` rows."""
+    return Rows(
+        np.zeros(rows, np.int64), np.zeros(rows, np.int32), np.zeros(rows, np.int32), np.zeros(1, np.int64),
+        np.zeros(places, np.int32), np.zeros(places, np.float32),
+    )  # fmt: skip
+
+
+def empty_histories(rows: int, places: int = 1024) -> Histories:
+    """No events yet, for ``rows`` users."""
+    return Histories(
+        np.zeros(rows, np.int64), np.zeros(rows, np.int32), np.zeros(rows, np.int32), np.zeros(1, np.int64),
+        np.zeros(places, np.int32), np.zeros(places, np.float32), np.zeros(places, np.int64), np.zeros(places, np.uint8),
+    )  # fmt: skip
+
+
+def with_capacity(pool: P, rows: int) -> P:
+    """The same pool for at least ``rows`` rows; existing rows keep their number."""
+    missing = rows - len(pool.start)
+    if missing <= 0:
+        return pool
+    return pool._replace(
+        start=np.concatenate([pool.start, np.zeros(missing, np.int64)]),
+        length=np.concatenate([pool.length, np.zeros(missing, np.int32)]),
+        room=np.concatenate([pool.room, np.zeros(missing, np.int32)]),
+    )
+
+
+def reserve(pool: P, places: int) -> P:
+    """The same pool with at least ``places`` free places; compacted when it has to move anyway."""
+    columns = pool[4:]
+    if len(columns[0]) - int(pool.head[0]) >= places:
+        return pool
+    needed = int(pool.room.sum(dtype=np.int64)) + places
+    fresh = tuple(np.zeros(max(2 * needed, 1024), column.dtype) for column in columns)
+    start = np.zeros_like(pool.start)
+    head = np.zeros(1, np.int64)
+    for old, new in zip(columns, fresh, strict=True):
+        head[0] = _compact(pool.start, pool.length, pool.room, old, new, start)
+    return type(pool)(start, pool.length, pool.room, head, *fresh)  # type: ignore[arg-type]
+
+
+@njit(cache=True)
+def _compact(start, length, room, old, new, moved):  # type: ignore[no-untyped-def]
+    head = 0
+    for r in range(len(start)):
+        moved[r] = head
+        for k in range(length[r]):
+            new[head + k] = old[start[r] + k]
+        head += room[r]
+    return head
+
+
+@njit(cache=True)
+def add(rows, r, key, weight, most):  # type: ignore[no-untyped-def]
+    """Add ``weight`` to entry ``key`` of row ``r``; a full row of ``most`` entries gives up its weakest."""
+    start, n = rows.start[r], rows.length[r]
+    for k in range(start, start + n):
+        if rows.key[k] == key:
+            rows.weight[k] += weight
+            return
+    if n == most:
+        weakest = start
+        for k in range(start + 1, start + n):
+            if rows.weight[k] < rows.weight[weakest]:
+                weakest = k
+        rows.key[weakest] = key
+        rows.weight[weakest] = weight
+        return
+    if n == rows.room[r]:
+        room = min(most, max(FIRST_ROOM, 2 * n))
+        head = rows.head[0]
+        for k in range(n):
+            rows.key[head + k] = rows.key[start + k]
+            rows.weight[head + k] = rows.weight[start + k]
+        rows.start[r] = head
+        rows.room[r] = room
+        rows.head[0] = head + room
+        start = head
+    rows.key[start + n] = key
+    rows.weight[start + n] = weight
+    rows.length[r] = n + 1
+
+
+@njit(cache=True)
+def append(histories, r, item, value, at_ms, action, most):  # type: ignore[no-untyped-def]
+    """Append one event to the history of user row ``r`` and return its place in it.
+
+    `forget_oldest` must have made sure that the history is shorter than ``most``.
+    """
+    h = histories
+    start, n = h.start[r], h.length[r]
+    if n == h.room[r]:
+        room = min(most, max(FIRST_ROOM, 2 * n))
+        head = h.head[0]
+        for k in range(n):
+            h.item[head + k], h.value[head + k] = h.item[start + k], h.value[start + k]
+            h.at_ms[head + k], h.action[head + k] = h.at_ms[start + k], h.action[start + k]
+        h.start[r] = head
+        h.room[r] = room
+        h.head[0] = head + room
+        start = head
+    h.item[start + n], h.value[start + n] = item, value
+    h.at_ms[start + n], h.action[start + n] = at_ms, action
+    h.length[r] = n + 1
+    return n
+
+
+@njit(cache=True)
+def forget_oldest(histories, users, most):  # type: ignore[no-untyped-def]
+    """Drop the oldest half of each history that this batch of ``users`` could make longer than ``most``."""
+    h = histories
+    for r in users:
+        n = h.length[r]
+        if n + len(users) > most:
+            dropped = max(n // 2, n + len(users) - most)
+            start = h.start[r]
+            for k in range(n - dropped):
+                at = start + k + dropped
+                h.item[start + k], h.value[start + k] = h.item[at], h.value[at]
+                h.at_ms[start + k], h.action[start + k] = h.at_ms[at], h.action[at]
+            h.length[r] = n - dropped
+
+
+@njit(cache=True)
+def scrub_rows(rows, gone):  # type: ignore[no-untyped-def]
+    """Drop every entry whose key is marked in ``gone``: its row will stand for something else."""
+    for r in range(len(rows.start)):
+        start, kept = rows.start[r], 0
+        for k in range(start, start + rows.length[r]):
+            if not gone[rows.key[k]]:
+                rows.key[start + kept] = rows.key[k]
+                rows.weight[start + kept] = rows.weight[k]
+                kept += 1
+        rows.length[r] = kept
+
+
+@njit(cache=True)
+def scrub_histories(histories, gone):  # type: ignore[no-untyped-def]
+    """Drop every event on an item that is marked in ``gone``."""
+    h = histories
+    for r in range(len(h.start)):
+        start, kept = h.start[r], 0
+        for k in range(start, start + h.length[r]):
+            if not gone[h.item[k]]:
+                to = start + kept
+                h.item[to], h.value[to], h.at_ms[to], h.action[to] = h.item[k], h.value[k], h.at_ms[k], h.action[k]
+                kept += 1
+        h.length[r] = kept
+
+
+@njit(cache=True)
+def replace_row(rows, r, keys, weights):  # type: ignore[no-untyped-def]
+    """Make row ``r`` hold exactly these entries; `reserve` must have made room for them."""
+    n = len(keys)
+    if n > rows.room[r]:
+        rows.start[r] = rows.head[0]
+        rows.room[r] = n
+        rows.head[0] += n
+    start = rows.start[r]
+    rows.key[start : start + n] = keys
+    rows.weight[start : start + n] = weights
+    rows.length[r] = n
+
+
+def clear_row(pool: Rows | Histories, row: int) -> None:
+    """Forget everything in a row, the bytes of its entries included."""
+    start, room = int(pool.start[row]), int(pool.room[row])
+    for column in pool[4:]:
+        column[start : start + room] = 0
+    pool.length[row] = 0

@@ -1,0 +1,193 @@
+"""One learning step of the towers, and reading them: pure functions over donated tables.
+
+A step touches only the rows it gathered: gradients are taken with respect to those rows, never the table,
+and the tables are donated, so that a step costs the same at ten thousand and at ten million items.
+"""
+
+import functools
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+import optax
+from flax import nnx
+from jaxtyping import Array, Bool, Float, Int
+
+from models.recommend.losses import candidate_softmax_loss
+from models.recommend.towers import ItemRows, TowerConfig, Towers, score
+
+
+class Tables(NamedTuple):
+    """One row an item (V of capacity); row 0 is the unknown item.
+
+    Attributes:
+      id: ID embedding and bias, float32 [V, D + 1]. first, second: Adam's moments of it.
+      content: content features, float32 [V, C]. Not learned.
+    """
+
+    id: Float[Array, "V D1"]
+    first: Float[Array, "V D1"]
+    second: Float[Array, "V D1"]
+    content: Float[Array, "V C"]
+
+
+class Learned(NamedTuple):
+    """Everything that a step changes.
+
+    Attributes:
+      weights: the dense weights of `Towers`. moments: optax state of them. tables: sparse rows. step: int32.
+    """
+
+    weights: Any
+    moments: Any
+    tables: Tables
+    step: Int[Array, ""]
+
+
+class TrainingBatch(NamedTuple):
+    """Windows with their items as columns of one candidate set.
+
+    Attributes:
+      rows: candidates, strictly ascending item rows, int32 [U]; places beyond the catalogue pad.
+      seen: sightings of the candidates [U]. log_q: see `candidate_softmax_loss` [U]. usable: False pads [U].
+      item: candidate of each input event, -1 pads, int32 [W, L].
+      value, action, gap: buckets as in `Windows`, int32 [W, L].
+      place: which places of the flattened windows are learned, int32 [P]. target: candidate of the event that
+        followed there, -1 pads, int32 [P].
+    """
+
+    rows: Int[Array, " U"]
+    seen: Float[Array, " U"]
+    log_q: Float[Array, " U"]
+    usable: Bool[Array, " U"]
+    item: Int[Array, "W L"]
+    value: Int[Array, "W L"]
+    action: Int[Array, "W L"]
+    gap: Int[Array, "W L"]
+    place: Int[Array, " P"]
+    target: Int[Array, " P"]
+
+
+def _graph(config: TowerConfig) -> nnx.GraphDef[Towers]:
+    graph: nnx.GraphDef[Towers] = nnx.graphdef(nnx.eval_shape(lambda: Towers(config, rngs=nnx.Rngs(0))))
+    return graph
+
+
+def _optimizer(config: TowerConfig) -> optax.GradientTransformation:
+    return optax.adam(config.rate, b2=config.beta2)
+
+
+def fresh_rows(rows: int, config: TowerConfig, key: Array) -> Float[Array, "rows D1"]:
+    """ID embeddings of rows that have learned nothing; bias 0."""
+    vectors = 0.3 * jax.random.normal(key, (rows, config.dim), jnp.float32)
+    return jnp.concatenate([vectors, jnp.zeros((rows, 1), jnp.float32)], axis=1)
+
+
+def fresh(config: TowerConfig, *, rows: int, seed: int) -> Learned:
+    """Towers that have learned nothing, for ``rows`` item rows."""
+    weights = nnx.state(Towers(config, rngs=nnx.Rngs(seed)), nnx.Param)
+    id_rows = fresh_rows(rows, config, jax.random.fold_in(jax.random.key(seed), 0))
+    zeros = jnp.zeros_like(id_rows)
+    tables = Tables(id_rows, zeros, zeros.copy(), jnp.zeros((rows, config.content_dim), jnp.float32))
+    return Learned(weights, _optimizer(config).init(weights), tables, jnp.int32(0))
+
+
+def grown(learned: Learned, config: TowerConfig, *, rows: int, seed: int) -> Learned:
+    """The same towers with tables of ``rows`` rows; existing rows keep their place and bytes."""
+    missing = rows - learned.tables.id.shape[0]
+    if missing <= 0:
+        return learned
+    new = fresh_rows(missing, config, jax.random.fold_in(jax.random.key(seed), rows))
+    zeros = jnp.zeros_like(new)
+    t = learned.tables
+    more = Tables(new, zeros, zeros, jnp.zeros((missing, config.content_dim), jnp.float32))
+    return learned._replace(tables=Tables(*(jnp.concatenate(pair) for pair in zip(t, more, strict=True))))
+
+
+@functools.partial(jax.jit, static_argnames="config", donate_argnames="learned")
+def train_step(learned: Learned, batch: TrainingBatch, *, config: TowerConfig) -> tuple[Learned, Float[Array, ""]]:
+    """Learn from one batch of windows.
+
+    Returns:
+      The new state (the old one's buffers are gone) and the mean loss in nats.
+    """
+    graph = _graph(config)
+    t = learned.tables
+    at = batch.rows
+    gathered = [table.at[at].get(mode="fill", fill_value=0.0) for table in (t.id, t.first, t.second, t.content)]
+    id_rows, first, second, content = gathered
+
+    def loss_of(weights: Any, id_rows: Float[Array, "U D1"]) -> Float[Array, ""]:
+        towers = nnx.merge(graph, weights)
+        items = towers.items(ItemRows(id_rows, content, batch.seen))
+        known = (batch.item >= 0).astype(jnp.float32)
+        inputs = items[jnp.maximum(batch.item, 0), :-1] * known[:, :, None]
+        states = towers.users(inputs, known, batch.value, batch.action, batch.gap)
+        logits = score(states.reshape(-1, config.dim)[batch.place], items, config.bias_factor)
+        logits = jnp.where(batch.usable[None, :], logits, -1e9)
+        return candidate_softmax_loss(logits, batch.target, batch.log_q)
+
+    loss, (weight_grads, row_grads) = jax.value_and_grad(loss_of, argnums=(0, 1))(learned.weights, id_rows)
+    updates, moments = _optimizer(config).update(weight_grads, learned.moments, learned.weights)
+    weights = optax.apply_updates(learned.weights, updates)
+
+    step = learned.step + 1
+    beta1, beta2, epsilon = 0.9, config.beta2, 1e-8
+    touched = jnp.any(row_grads != 0.0, axis=1, keepdims=True)
+    first = jnp.where(touched, beta1 * first + (1 - beta1) * row_grads, first)
+    second = jnp.where(touched, beta2 * second + (1 - beta2) * row_grads**2, second)
+    age = step.astype(jnp.float32)
+    move = (first / (1 - beta1**age)) / (jnp.sqrt(second / (1 - beta2**age)) + epsilon)
+    id_rows = id_rows - config.rate * jnp.where(touched, move, 0.0)
+
+    def put(table: Array, rows: Array) -> Array:
+        return table.at[at].set(rows, mode="drop", unique_indices=True, indices_are_sorted=True)
+
+    tables = Tables(put(t.id, id_rows), put(t.first, first), put(t.second, second), t.content)
+    return Learned(weights, moments, tables, step), loss
+
+
+@functools.partial(jax.jit, static_argnames="config")
+def item_vectors(
+    weights: Any, tables: Tables, rows: Int[Array, " M"], seen: Float[Array, " M"], *, config: TowerConfig
+) -> Float[Array, "M D1"]:
+    """The item tower's output for ``rows``; the last column is the bias, already scaled for `score`."""
+    towers = nnx.merge(_graph(config), weights)
+    items = towers.items(ItemRows(tables.id[rows], tables.content[rows], seen))
+    return items.at[:, -1].multiply(config.bias_factor)
+
+
+@functools.partial(jax.jit, static_argnames="config")
+def user_states(
+    weights: Any,
+    vectors: Float[Array, "V D1"],
+    item: Int[Array, "W L"],
+    value: Int[Array, "W L"],
+    action: Int[Array, "W L"],
+    gap: Int[Array, "W L"],
+    *,
+    config: TowerConfig,
+) -> Float[Array, "W D"]:
+    """The user tower's state after the last event of each window, read from the item vectors given."""
+    towers = nnx.merge(_graph(config), weights)
+    known = (item > 0).astype(jnp.float32)
+    inputs = vectors[item, :-1] * known[:, :, None]
+    return towers.users(inputs, known, value, action, gap)[:, -1]
+
+
+@functools.partial(jax.jit, donate_argnames="tables")
+def put_content(tables: Tables, rows: Int[Array, " M"], content: Float[Array, "M C"]) -> Tables:
+    """Write content features of ``rows`` (unique and ascending; rows beyond the table are dropped)."""
+    new = tables.content.at[rows].set(content, mode="drop", unique_indices=True, indices_are_sorted=True)
+    return tables._replace(content=new)
+
+
+@functools.partial(jax.jit, static_argnames="config", donate_argnames="learned")
+def reset_rows(learned: Learned, rows: Int[Array, " M"], key: Array, *, config: TowerConfig) -> Learned:
+    """Make ``rows`` as if they had never learned: their items were evicted and others will have them."""
+    new = fresh_rows(rows.shape[0], config, key)
+    t = learned.tables
+    blank = jnp.zeros_like(new)
+    no_content = jnp.zeros((rows.shape[0], config.content_dim), jnp.float32)
+    values = (new, blank, blank, no_content)
+    return learned._replace(tables=Tables(*(table.at[rows].set(value) for table, value in zip(t, values, strict=True))))

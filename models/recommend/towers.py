@@ -1,0 +1,134 @@
+"""The two towers: items from ID and content, users from what they last did.
+
+The item tower is a hybrid: ``vector = gate(sightings) * id + W content``, so that an item nobody has seen
+lives on its content and a much seen one on its ID (flavours switch one part off). The user tower is a GRU
+over the vectors of the last events with embeddings of value, action and the time to the next event; it
+knows no user ID, so a new user counts from the first click and erasing one leaves nothing in the weights' keys.
+"""
+
+import dataclasses
+from typing import Literal, NamedTuple
+
+import jax
+import jax.numpy as jnp
+from flax import nnx
+from jaxtyping import Array, Float, Int
+
+from models.errors import ModelError
+from models.recommend.windows import ACTIONS, GAP_BUCKETS, VALUE_BUCKETS
+
+Flavour = Literal["collaborative", "content", "hybrid"]
+
+
+class FlavourError(ModelError):
+    """A flavour that does not exist."""
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class TowerConfig:
+    """Sizes and rates of the towers.
+
+    Attributes:
+      dim: D, of item vectors and of the user tower's state. content_dim: C, of content features.
+      window: L, events that the user tower reads.
+      gate_half: sightings at which ID and content weigh alike.
+      bias_factor: multiplies the item bias so that it follows the stream under Adam.
+      rate: Adam's learning rate. beta2: Adam's second decay, low so that old items stay plastic.
+    """
+
+    flavour: Flavour = "hybrid"
+    dim: int = 64
+    content_dim: int = 128
+    window: int = 32
+    gate_half: float = 3.0
+    bias_factor: float = 5.0
+    rate: float = 2e-3
+    beta2: float = 0.99
+
+    def __post_init__(self) -> None:
+        if self.flavour not in ("collaborative", "content", "hybrid"):
+            raise FlavourError(f"flavour must be collaborative, content or hybrid, got {self.flavour!r}")
+
+
+class ItemRows(NamedTuple):
+    """What the item tower knows of M items, gathered from the tables.
+
+    Attributes:
+      id: ID embedding and bias in the last column, float32 [M, D + 1].
+      content: content features, unit length or zero, float32 [M, C].
+      seen: sightings, float32 [M].
+    """
+
+    id: Float[Array, "M D1"]
+    content: Float[Array, "M C"]
+    seen: Float[Array, " M"]
+
+
+class Towers(nnx.Module):
+    """The dense weights of both towers.
+
+    References:
+      Covington et al., Deep Neural Networks for YouTube Recommendations, RecSys 2016 (two stages, history as user);
+      Hidasi et al., Session-based Recommendations with Recurrent Neural Networks, ICLR 2016 (GRU over items).
+    """
+
+    def __init__(self, config: TowerConfig, *, rngs: nnx.Rngs) -> None:
+        d = config.dim
+        small = nnx.initializers.normal(0.05)
+        self.content = nnx.Linear(config.content_dim, d + 1, use_bias=False, kernel_init=small, rngs=rngs)
+        self.value = nnx.Embed(VALUE_BUCKETS, d, embedding_init=small, rngs=rngs)
+        self.action = nnx.Embed(ACTIONS, d, embedding_init=small, rngs=rngs)
+        self.gap = nnx.Embed(GAP_BUCKETS, d, embedding_init=small, rngs=rngs)
+        self.inputs = nnx.Linear(d, 3 * d, rngs=rngs)
+        self.recurrent = nnx.Linear(d, 3 * d, use_bias=False, kernel_init=nnx.initializers.orthogonal(), rngs=rngs)
+        self.config = config
+
+    def items(self, rows: ItemRows) -> Float[Array, "M D1"]:
+        """Vectors of M items, the bias in the last column."""
+        config = self.config
+        if config.flavour == "collaborative":
+            return rows.id
+        content = self.content(rows.content)
+        if config.flavour == "content":
+            return content
+        gate = rows.seen / (rows.seen + config.gate_half)
+        return gate[:, None] * rows.id + content
+
+    def users(
+        self,
+        item: Float[Array, "W L D"],
+        known: Float[Array, "W L"],
+        value: Int[Array, "W L"],
+        action: Int[Array, "W L"],
+        gap: Int[Array, "W L"],
+    ) -> Float[Array, "W L D"]:
+        """State after each place of the windows, scaled for scoring against item vectors.
+
+        Args:
+          item: vectors of the events' items, zero where padding. known: 1.0 where there is an event.
+          value, action, gap: buckets as in `Windows`.
+        """
+        known_ = known[:, :, None]
+        x = item + known_ * (self.value(value) + self.action(action) + self.gap(gap))
+        gates_x = self.inputs(x)
+        d = self.config.dim
+
+        def step(
+            h: Float[Array, "W D"], at: tuple[Float[Array, "W G"], Float[Array, "W 1"]]
+        ) -> tuple[Float[Array, "W D"], Float[Array, "W D"]]:
+            gx, here = at
+            gh = self.recurrent(h)
+            update = nnx.sigmoid(gx[:, :d] + gh[:, :d])
+            reset = nnx.sigmoid(gx[:, d : 2 * d] + gh[:, d : 2 * d])
+            new = jnp.tanh(gx[:, 2 * d :] + reset * gh[:, 2 * d :])
+            h = jnp.where(here > 0, (1.0 - update) * h + update * new, h)
+            return h, h
+
+        first = jnp.zeros((item.shape[0], d), jnp.float32)
+        _, states = jax.lax.scan(step, first, (gates_x.swapaxes(0, 1), known_.swapaxes(0, 1)))
+        return states.swapaxes(0, 1) * (2.0 / jnp.sqrt(jnp.float32(d)))
+
+
+def score(users: Float[Array, "*B D"], items: Float[Array, "M D1"], bias_factor: float) -> Float[Array, "*B M"]:
+    """Logits of every user state against every item: inner product plus the item's scaled bias."""
+    return users @ items[:, :-1].T + bias_factor * items[:, -1]

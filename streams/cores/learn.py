@@ -1,0 +1,138 @@
+"""The trainer's core: decoded records in arrival order -> what they did to the state.
+
+Decides which interactions are learned, which repeats are left out, and who gets a row. The numbers are
+`models.recommend.learning`; reading, publishing and the clock belong to the caller.
+"""
+
+from collections.abc import Sequence
+from typing import Final, NamedTuple, get_args
+
+import numpy as np
+
+from models.recommend import learning, pools, state
+from models.recommend.content import content_features, tokens
+from models.recommend.learning import Columns, Learnt
+from models.recommend.state import ModelConfig, State
+from streams.contract import rules
+from streams.contract.events import Action, Interaction, Item, User
+
+ACTION_CODES: Final[dict[str, int]] = {word: code for code, word in enumerate(get_args(Action), start=1)}
+"""Code of each action word in histories; part of the saved state, so a new word goes to the end."""
+
+
+class Withdrawn(NamedTuple):
+    """A tombstone on the catalogue."""
+
+    item_id: str
+
+
+class Erased(NamedTuple):
+    """A tombstone on the users."""
+
+    user_id: str
+
+
+Entry = Interaction | Item | Withdrawn | User | Erased
+
+
+class Learned(NamedTuple):
+    """What one batch of entries did.
+
+    Attributes:
+      interactions: how many came. learned: how many were learned as choices. repeated: repeats of an ``event_id``.
+      learnt: see `models.recommend.learning.Learnt`.
+    """
+
+    interactions: int
+    learned: int
+    repeated: int
+    learnt: Learnt
+
+
+class Learner:
+    """Owns the one state; one thread calls it."""
+
+    def __init__(self, config: ModelConfig, *, first: State | None = None) -> None:
+        self.config = config
+        self.state = first or state.fresh(config)
+        self.evicted_items: list[tuple[str, int]] = []
+        """Items that lost their row since the caller last looked; it empties the list."""
+
+    def learn(self, entries: Sequence[Entry]) -> Learned:
+        """Take entries in arrival order: the catalogue's first, then every interaction, scored before it is learned."""
+        interactions = [entry for entry in entries if isinstance(entry, Interaction)]
+        if len(interactions) < len(entries):
+            self._take_catalogue([entry for entry in entries if isinstance(entry, Item | Withdrawn)])
+            for entry in entries:
+                if isinstance(entry, Erased):
+                    self._erase(entry.user_id)
+        fresh = self._without_repeats(interactions)
+        chosen = [event for event in fresh if event.action in rules.LEARNED_ACTIONS]
+        self._hide([event for event in fresh if event.action in rules.HIDING_ACTIONS])
+        columns = self._columns(chosen)
+        learnt = learning.learn(self.state, columns, self.config)
+        if self.state.step % self.config.evict_every == 0:
+            items, _ = learning.evict_expired(self.state, self.config)
+            self.evicted_items += items
+        return Learned(len(interactions), len(columns.user), len(interactions) - len(fresh), learnt)
+
+    def _without_repeats(self, interactions: Sequence[Interaction]) -> list[Interaction]:
+        known, fresh = self.state.known_ids, []
+        for event in interactions:
+            if event.event_id not in known:
+                known[event.event_id] = None
+                fresh.append(event)
+        for _ in range(len(known) - self.config.dedupe_window):
+            del known[next(iter(known))]
+        self.state.repeated_events += len(interactions) - len(fresh)
+        return fresh
+
+    def _columns(self, chosen: Sequence[Interaction]) -> Columns:
+        users = [event.user_id for event in chosen]
+        items = [event.item_id for event in chosen]
+        self.state.users.admit(users)
+        self.state.items.admit(items)
+        learning.fit_capacity(self.state, self.config)
+        nothing = float("nan")
+        columns = Columns(
+            self.state.users.rows(users),
+            self.state.items.rows(items),
+            np.array([event.occurred_at_ms for event in chosen], np.int64),
+            np.array([nothing if event.value is None else event.value for event in chosen], np.float32),
+            np.array([ACTION_CODES[event.action] for event in chosen], np.uint8),
+        )
+        admitted = columns.item > 0
+        return columns if admitted.all() else Columns(*(column[admitted] for column in columns))
+
+    def _hide(self, events: Sequence[Interaction]) -> None:
+        known = [event for event in events if event.item_id in self.state.items]
+        if known:
+            self.state.users.admit(event.user_id for event in known)
+            learning.fit_capacity(self.state, self.config)
+            users = self.state.users.rows(event.user_id for event in known)
+            items = self.state.items.rows(event.item_id for event in known)
+            learning.hide(self.state, users.tolist(), items.tolist(), self.config)
+
+    def _take_catalogue(self, entries: Sequence[Item | Withdrawn]) -> None:
+        newest = {entry.item_id: entry for entry in entries}
+        listed = [entry for entry in newest.values() if isinstance(entry, Item)]
+        if listed:
+            self.state.items.admit((item.item_id for item in listed), at_once=True)
+            rows = self.state.items.rows(item.item_id for item in listed)
+            content = np.stack([features(item, self.config.towers.content_dim) for item in listed])
+            learning.list_items(self.state, rows, content, self.config)
+        gone = self.state.items.rows(entry.item_id for entry in newest.values() if isinstance(entry, Withdrawn))
+        learning.withdraw_items(self.state, gone[gone > 0])
+
+    def _erase(self, user_id: str) -> None:
+        row = self.state.users.row(user_id)
+        if row:
+            self.state.users.evict([row])
+            pools.clear_row(self.state.histories, row)
+            pools.clear_row(self.state.hidden, row)
+
+
+def features(item: Item, dim: int) -> "np.typing.NDArray[np.float32]":
+    """Content features of an item of the catalogue, float32 [dim]."""
+    groups = tokens(title=item.title, text=item.text, tags=item.tags, creator=item.creator, language=item.language)
+    return content_features(groups, dim=dim)
