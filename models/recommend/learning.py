@@ -87,8 +87,7 @@ def learn(state: State, columns: Columns, config: ModelConfig) -> Learnt:
     if count == 0:
         return Learnt(np.zeros(metrics.SUMS), np.zeros((0, len(RANKERS)), np.float32), float("nan"))
     pools.forget_oldest(state.histories, columns.user, config.history_most)
-    lengths = state.histories.length[np.unique(columns.user)]
-    state.histories = pools.reserve(state.histories, 4 * int((lengths + count + pools.FIRST_ROOM).sum()))
+    state.histories = pools.reserve_appends(state.histories, columns.user)
     state.counts = sources.reserved(state.counts, count, config.successors)
     pos = np.zeros(count, np.int32)
     append_all(state.histories, *columns, config.history_most, pos)

@@ -168,11 +168,25 @@ def user_states(
     *,
     config: TowerConfig,
 ) -> Float[Array, "W D"]:
-    """The user tower's state after the last event of each window, read from the item vectors given."""
+    """The user tower's state after the last event of each window, read from all item vectors."""
+    return states_of_inputs(weights, vectors[item], item, value, action, gap, config=config)
+
+
+@functools.partial(jax.jit, static_argnames="config")
+def states_of_inputs(
+    weights: Any,
+    inputs: Float[Array, "W L D1"],
+    item: Int[Array, "W L"],
+    value: Int[Array, "W L"],
+    action: Int[Array, "W L"],
+    gap: Int[Array, "W L"],
+    *,
+    config: TowerConfig,
+) -> Float[Array, "W D"]:
+    """As `user_states`, with the vectors of the windows' items already gathered: no table travels."""
     towers = nnx.merge(_graph(config), weights)
     known = (item > 0).astype(jnp.float32)
-    inputs = vectors[item, :-1] * known[:, :, None]
-    return towers.users(inputs, known, value, action, gap)[:, -1]
+    return towers.users(inputs[:, :, :-1] * known[:, :, None], known, value, action, gap)[:, -1]
 
 
 @functools.partial(jax.jit, donate_argnames="tables")

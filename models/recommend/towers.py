@@ -42,7 +42,7 @@ class TowerConfig:
     window: int = 32
     gate_half: float = 3.0
     bias_factor: float = 5.0
-    rate: float = 2e-3
+    rate: float = 8e-3
     beta2: float = 0.99
 
     def __post_init__(self) -> None:
