@@ -57,6 +57,8 @@ class Kafka:
 
     options: kafka_up.Options
     bootstrap: str
+    secure: str
+    """The SASL_SSL listener's address."""
 
     def topic(self, stem: str) -> str:
         """A name that no other test uses."""
@@ -120,7 +122,8 @@ def start_kafka(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable[[
                 is_secure=True,
                 dies_with_parent=True,
             )  # fmt: skip
-            running[version] = Kafka(options=options, bootstrap=kafka_up.start(options)[0])
+            bootstrap, secure = kafka_up.start(options)
+            running[version] = Kafka(options=options, bootstrap=bootstrap, secure=secure)
         return running[version]
 
     yield start

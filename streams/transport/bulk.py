@@ -8,8 +8,8 @@ Private hooks of faust-streaming 0.15.3 and aiokafka 0.14.0 that this file reach
 and covered by tests/kafka/test_bulk.py:
   - ``Consumer._getmany`` (overridden), ``Consumer._commit``, ``Consumer._new_consumer_thread``;
   - ``AIOKafkaConsumerThread._create_worker_consumer`` and, on what it makes, ``_fetch_max_wait_ms`` (Faust fixes 1.5 s,
-    in which a partition next to an idle one gets nothing), ``_isolation_level`` and ``_partition_assignment_strategy``
-    (Faust's round robin would part topics that must stay together);
+    in which a partition next to an idle one gets nothing), ``_isolation_level``, ``_max_poll_records`` and
+    ``_partition_assignment_strategy`` (Faust's round robin would part topics that must stay together);
   - ``_subscription`` of the aiokafka consumer, for the position after a fetch.
 
 Why nothing is lost or repeated. Faust drops fetched records when a partition is paused, flow stops or the generation
@@ -82,6 +82,7 @@ class BulkConsumerThread(driver.AIOKafkaConsumerThread):
         consumer._fetch_max_wait_ms = config.fetch_max_wait_ms
         consumer._isolation_level = config.isolation
         consumer._partition_assignment_strategy = (RangePartitionAssignor,)
+        consumer._max_poll_records = cast(BulkApp, self.app).reader.max_poll_records
         return consumer
 
 

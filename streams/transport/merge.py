@@ -6,8 +6,10 @@ number and nothing here waits.
 
 The order is (clock, topic, partition, offset). A partition's *clock* is the largest timestamp that it has carried
 so far: a record stamped earlier than its predecessor keeps its place behind it, since offsets are never reordered.
-A partition that is not known to be drained holds back everything later than its own clock. One that is drained and
-has been silent for ``idle_ms`` holds back nothing, so a live stream never waits for a partition without events.
+A partition that is not known to be drained holds back everything later than its own clock. One that is drained holds
+the others back until it has been silent for ``idle_ms`` while they spoke, and then no more, so a live stream does not
+wait for a partition without events; the first events after a silence of all wait so long, since a replay that begins
+reaches the partitions one after the other.
 """
 
 from __future__ import annotations
@@ -59,10 +61,11 @@ class _Buffer:
     def __len__(self) -> int:
         return len(self.records) - self.head
 
-    def is_idle(self, now_ms: int, idle_ms: int) -> bool:
+    def is_idle(self, now_ms: int, idle_ms: int, woken_ms: int) -> bool:
         if self.highwater is None or self.next_offset < self.highwater:
             return False
-        return self.arrived_ms is None or now_ms - self.arrived_ms >= idle_ms
+        since_ms = woken_ms if self.arrived_ms is None else max(woken_ms, self.arrived_ms)
+        return now_ms - since_ms >= idle_ms
 
 
 class Merger(Generic[V]):
@@ -73,13 +76,13 @@ class Merger(Generic[V]):
 
     Args:
       bound: records that a source may have waiting before :meth:`over_bound` names it; >= 1.
-      idle_ms: a drained source holds the others back until it has been silent for this long, ms. It covers the
-        moments between two fetches while a log is replayed at full speed; 0 turns it off.
+      idle_ms: a drained source holds the others back until it has been silent for this long while they spoke, ms. It
+        covers the moments between two fetches while a log is replayed at full speed; 0 turns it off.
       topic_order: topics whose records come first among equal timestamps, in this order (the catalogue before the
         events that name it); the others follow by name.
     """
 
-    def __init__(self, bound: int, *, idle_ms: int = 100, topic_order: Sequence[str] = ()) -> None:
+    def __init__(self, bound: int, *, idle_ms: int = 200, topic_order: Sequence[str] = ()) -> None:
         if bound < 1 or idle_ms < 0:
             raise MergeError(f"bound must be >= 1 and idle_ms >= 0, got {bound} and {idle_ms}")
         self._bound = bound
@@ -87,6 +90,8 @@ class Merger(Generic[V]):
         self._topic_rank = {topic: rank for rank, topic in enumerate(topic_order)}
         self._buffers: dict[Source, _Buffer] = {}
         self._newest_ms = _BEFORE_TIME_MS
+        self._offered_ms: int | None = None
+        self._woken_ms = 0
         self.max_skew_ms = 0
         """Largest amount by which a record given out was older than one given out before it, ms."""
 
@@ -136,6 +141,9 @@ class Merger(Generic[V]):
         """
         if not records:
             return
+        if self._offered_ms is None or (now_ms - self._offered_ms >= self._idle_ms and not len(self)):
+            self._woken_ms = now_ms  # the first event after a silence of all
+        self._offered_ms = now_ms
         buffer = self._buffer(source)
         count = len(records)
         offsets = np.fromiter((record.offset for record in records), np.int64, count)
@@ -204,7 +212,7 @@ class Merger(Generic[V]):
         return frozenset(
             source
             for source, buffer in self._buffers.items()
-            if not len(buffer) and not buffer.is_idle(now_ms, self._idle_ms)
+            if not len(buffer) and not buffer.is_idle(now_ms, self._idle_ms, self._woken_ms)
         )
 
     def clocks(self) -> dict[Source, int]:
@@ -242,7 +250,7 @@ class Merger(Generic[V]):
         Nothing that a source could still offer comes before the horizon: the least (clock, rank) of those not idle.
         """
         buffers = list(self._buffers.values())
-        waited_for = [(b.clock_ms, b.rank) for b in buffers if not b.is_idle(now_ms, self._idle_ms)]
+        waited_for = [(b.clock_ms, b.rank) for b in buffers if not b.is_idle(now_ms, self._idle_ms, self._woken_ms)]
         horizon = min(waited_for) if waited_for else None
         cuts = []
         for buffer in buffers:

@@ -88,6 +88,11 @@ class Reader:
         self._commit: Commit | None = None
 
     @property
+    def max_poll_records(self) -> int:
+        """Records fetched at a time: few enough that holding a partition back takes effect soon."""
+        return max(1, self.config.buffer_chunks // 4) * self.config.chunk_records
+
+    @property
     def assigned(self) -> frozenset[Source]:
         """Partitions being read."""
         return self.positions.sources

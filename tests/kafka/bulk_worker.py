@@ -35,6 +35,7 @@ class Job(msgspec.Struct, frozen=True, kw_only=True):
     holds: bool = False  # hold and release partitions at random
     fault_after: int = 0  # raise at this many chunks; 0: never
     chunk_records: int = 100
+    connection: dict[str, str] = {}  # how to reach a broker that asks who we are
 
 
 @dataclass
@@ -95,9 +96,9 @@ def main(job: Job) -> None:
 
     app = bulk_app(
         job.group,
-        Connection(bootstrap=job.bootstrap),
+        Connection(bootstrap=job.bootstrap, **job.connection),
         offsets=load,
-        config=BulkConfig(chunk_records=job.chunk_records, session_timeout_s=6.0, buffer_chunks=4),
+        config=BulkConfig(chunk_records=job.chunk_records, session_timeout_s=3.0, heartbeat_s=0.5, buffer_chunks=4),
     )
     for topic in job.topics:
         bulk_agent(app, topic, count)
@@ -108,7 +109,7 @@ def main(job: Job) -> None:
             if source in app.reader.assigned:
                 save(source)
         (folder / f"ready-{os.getpid()}").write_text(
-            json.dumps({"ready": app.reader.ready.is_set(), "refetched": app.reader.positions.refetched_count})
+            json.dumps({"ready": app.reader.ready.is_set(), "assigned": sorted(app.reader.assigned)})
         )
 
     run_worker(app, level="INFO")

@@ -19,8 +19,9 @@ import msgspec
 import pytest
 from aiokafka import AIOKafkaProducer
 from confluent_kafka import Producer
-from kafka.admin import KafkaAdminClient, NewTopic
+from kafka.admin import KafkaAdminClient
 
+from deploy.kafka.kafka_up import TEST_PASSWORD, TEST_USER
 from streams.transport.reader import EXIT_AFTER_ERROR
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(180)]
@@ -32,7 +33,8 @@ WAIT_S = 60.0
 
 def make_topics(kafka: Any, *names: str) -> None:
     with KafkaAdminClient(bootstrap_servers=[kafka.bootstrap]) as admin:
-        admin.create_topics([NewTopic(name, PARTITIONS, 1) for name in names])
+        wanted = {name: {"num_partitions": PARTITIONS, "replication_factor": 1} for name in names}
+        admin.create_topics(wanted, wait_for_metadata=True)
 
 
 def fill(kafka: Any, topic: str, numbers: range, *, partitions: range = range(PARTITIONS)) -> None:
@@ -153,6 +155,10 @@ def test_exact_while_workers_come_and_go_and_two_topics_stay_together(any_kafka:
     second = workers.start(pause_ms=10, holds=True)
     third = workers.start(pause_ms=10, holds=True)
     workers.wait_for_total(14_000)
+    shares = [one["assigned"] for one in ready_files(workers)]
+    assert [len(share) for share in shares] == [len(share) for share in shares if share]  # all three have some
+    for share in shares:  # the same partitions of both
+        assert len({tuple(p for topic, p in share if topic == one) for one in topics}) == 1
     second.terminate()
     assert second.wait(WAIT_S) == 0
     workers.wait_for_total(18_000)
@@ -212,6 +218,19 @@ async def test_aborted_transactions_are_left_out_and_do_not_hinder_readiness(any
     workers.wait(lambda: any(one["ready"] for one in ready_files(workers)), "ready")
     place = workers.places()[f"{topic}-0"]
     assert (place["count"], place["wrong"]) == (20, [])
+
+
+def test_a_worker_reads_over_sasl_and_tls(any_kafka: Any, make_workers: Any) -> None:
+    topic = any_kafka.topic("secure")
+    make_topics(any_kafka, topic)
+    fill(any_kafka, topic, range(500))
+    workers = make_workers(any_kafka, topic)
+    secure = {"security_protocol": "SASL_SSL", "username": TEST_USER, "password": TEST_PASSWORD}
+    secure["ca_file"] = str(any_kafka.options.data / "tls" / "ca.pem")
+    workers.start(bootstrap=any_kafka.secure, connection=secure)
+    workers.wait_for_total(2_000)
+    assert_exact(workers, 500)
+    assert TEST_PASSWORD not in (workers.folder / "log").read_text()
 
 
 def test_state_ahead_of_the_log_is_refused(kafka: Any, make_workers: Any) -> None:

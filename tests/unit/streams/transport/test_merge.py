@@ -52,6 +52,19 @@ def test_a_drained_partition_holds_the_rest_until_it_has_been_silent() -> None:
     assert values(merger.take(9, now_ms=1100)) == ["1@10", "1@11"]
 
 
+def test_the_first_events_after_a_silence_wait_for_every_drained_partition() -> None:
+    merger: Merger[str] = Merger(10, idle_ms=100)
+    merger.position(A, 0, 0)
+    merger.position(B, 0, 0)
+    merger.offer(A, stamped(A, (0, 50)), now_ms=9000)
+    assert merger.take(9, now_ms=9099) == []
+    merger.offer(B, stamped(B, (0, 40)), now_ms=9099)  # the replay reaches B a little later
+    assert values(merger.take(9, now_ms=9199)) == ["1@40", "0@50"]
+    merger.offer(B, stamped(B, (1, 60)), now_ms=9250)  # no silence of all since; A has been silent for long enough
+    assert values(merger.take(9, now_ms=9350)) == ["1@60"]
+    assert merger.max_skew_ms == 0
+
+
 def test_a_late_record_keeps_its_place_in_its_partition_and_shows_as_skew() -> None:
     merger: Merger[str] = Merger(10, idle_ms=0)
     merger.position(A, 0, 3)
