@@ -17,6 +17,9 @@ from jaxtyping import Array, Bool, Float, Int
 from index.protocol import Hits, IndexConfig, check_rows, check_search, check_upsert, no_hits
 from index.topk import block_maxima, block_size, select_on_device, select_on_host
 
+MIN_HOST_BATCH = 8
+"""Queries from which NumPy picks the best faster than XLA does on a CPU; below, its calls cost more than they save."""
+
 MIN_WRITE_COUNT = 64
 """Rows of the smallest upsert that is compiled for; smaller ones are padded."""
 
@@ -34,7 +37,7 @@ class ExactIndex:
           config: layout; ``config.dim`` fixes D.
         """
         self._config = config
-        self._on_host = config.select_on == "host" or (config.select_on == "auto" and jax.default_backend() == "cpu")
+        self._on_cpu = jax.default_backend() == "cpu"
         capacity = capacity_for(config.min_capacity)
         self._vectors: Float[Array, "N D"] = jnp.zeros((capacity, config.dim), jnp.float32)
         self._live = np.zeros(capacity, np.bool_)
@@ -78,12 +81,17 @@ class ExactIndex:
             allowed = self._live_on_device if mask is None else _both(self._live, mask)
             on_device = self._dispatched(self._vectors, padded, allowed, k_bucket)
         first, second = (np.asarray(array)[:batch] for array in on_device)
-        if self._on_host:
+        if self._selects_on_host(len(padded)):
             return select_on_host(first, second, k)
         hits = no_hits(batch, k)
         width = min(k, first.shape[1])
         hits.rows[:, :width], hits.scores[:, :width] = first[:, :width], second[:, :width]
         return hits
+
+    def _selects_on_host(self, batch: int) -> bool:
+        if self._config.select_on == "auto":
+            return self._on_cpu and batch >= MIN_HOST_BATCH
+        return self._config.select_on == "host"
 
     def _dispatched(
         self,
@@ -95,7 +103,7 @@ class ExactIndex:
         k = min(k_bucket, len(vectors))
         block = block_size(len(vectors), k)
         pair: tuple[Array, Array]
-        if self._on_host:
+        if self._selects_on_host(len(queries)):
             pair = score_rows(vectors, queries, allowed, block=block)
         else:
             pair = _find(vectors, queries, allowed, k=k, block=block)

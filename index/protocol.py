@@ -39,8 +39,8 @@ class IndexConfig:
 
     Attributes:
       dim: D, numbers in a vector.
-      select_on: where the best K are picked from the scores: "host" (NumPy, fastest on a CPU), "device" (inside the
-        jitted search, so that only the hits leave an accelerator), or "auto" (host exactly when JAX runs on a CPU).
+      select_on: where the best K are picked from the scores: "host" (NumPy, fastest for a batch on a CPU), "device"
+        (inside the jitted search, so that only the hits leave an accelerator), or "auto" (whichever is faster here).
       max_scores_count: scores held at once; a batch that needs more is searched in parts. 2**26 is 256 MiB.
       min_capacity: rows that an empty index has room for.
     """
