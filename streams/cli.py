@@ -24,12 +24,18 @@ INTERRUPTED: Final = 130
 """128 + SIGINT, as shells say it."""
 
 COMMANDS: Final = {
+    "run": "Run the engine: trainer and recommender.",
     "topics": "Check the topics, or create them.",
+    "recommend": "Ask for a user's slate over the topics.",
+    "eval": "Judge the model on an event log, with no broker.",
     "replay": "Play an event log into the topics.",
     "fetch": "Fetch a public event log.",
     "doctor": "Check this machine, the broker and the topics.",
 }
 """Every command with its line in the overview, in the order of the overview."""
+
+HIDDEN: Final = frozenset({"worker"})
+"""Commands for our own processes."""
 
 
 class LazyGroup(click.Group):
@@ -41,9 +47,10 @@ class LazyGroup(click.Group):
 
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:  # noqa: ARG002
         """The command of this name, imported now; None when there is none."""
-        if cmd_name not in COMMANDS:
+        if cmd_name not in COMMANDS and cmd_name not in HIDDEN:
             return None
-        command = getattr(importlib.import_module(f"streams.commands.{cmd_name}"), cmd_name)
+        module = importlib.import_module(f"streams.commands.{cmd_name}")
+        command = getattr(module, "eval_" if cmd_name == "eval" else cmd_name)
         if not isinstance(command, click.Command):
             raise TypeError(f"expected a click command {cmd_name} in streams/commands/{cmd_name}.py, got {command!r}")
         return command

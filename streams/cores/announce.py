@@ -53,7 +53,9 @@ class Announcer:
         rows, vectors = self._chosen(state, most)
         version = state.step
         states = [
-            ItemState(item_id=item_id, row=row, version=version, live=False, clock_events=0, clock_ms=0, first_seen_ms=0)
+            ItemState(
+                item_id=item_id, row=row, version=version, live=False, clock_events=0, clock_ms=0, first_seen_ms=0
+            )
             for item_id, row in evicted
         ]
         columns = zip(rows.tolist(), vectors, strict=True)
@@ -66,7 +68,9 @@ class Announcer:
         used = state.items.used
         if len(self._published) < state.items.capacity:
             missing = state.items.capacity - len(self._published)
-            self._published = np.concatenate([self._published, np.zeros((missing, self._published.shape[1]), np.float32)])
+            self._published = np.concatenate(
+                [self._published, np.zeros((missing, self._published.shape[1]), np.float32)]
+            )
         changed = np.nonzero(state.counts.changed[:used])[0]
         changed = changed[changed > 0][:most].astype(np.int32)
         self._stripe = 1 if self._stripe >= used else max(self._stripe, 1)

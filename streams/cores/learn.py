@@ -5,7 +5,7 @@ Decides which interactions are learned, which repeats are left out, and who gets
 """
 
 from collections.abc import Sequence
-from typing import Final, NamedTuple, get_args
+from typing import Any, Final, NamedTuple, get_args
 
 import numpy as np
 
@@ -92,7 +92,7 @@ class Learner:
         items = [event.item_id for event in chosen]
         self.state.users.admit(users)
         self.state.items.admit(items)
-        learning.fit_capacity(self.state, self.config)
+        state.fit_capacity(self.state, self.config)
         nothing = float("nan")
         columns = Columns(
             self.state.users.rows(users),
@@ -102,13 +102,16 @@ class Learner:
             np.array([ACTION_CODES[event.action] for event in chosen], np.uint8),
         )
         admitted = columns.item > 0
-        return columns if admitted.all() else Columns(*(column[admitted] for column in columns))
+        if admitted.all():
+            return columns
+        parts: list[Any] = [column[admitted] for column in columns]
+        return Columns(*parts)
 
     def _hide(self, events: Sequence[Interaction]) -> None:
         known = [event for event in events if event.item_id in self.state.items]
         if known:
             self.state.users.admit(event.user_id for event in known)
-            learning.fit_capacity(self.state, self.config)
+            state.fit_capacity(self.state, self.config)
             users = self.state.users.rows(event.user_id for event in known)
             items = self.state.items.rows(event.item_id for event in known)
             learning.hide(self.state, users.tolist(), items.tolist(), self.config)

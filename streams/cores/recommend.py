@@ -91,7 +91,17 @@ class Recommender:
         few = np.nonzero(self._showable & (seen < FEW_SIGHTINGS))[0]
         self._fresh = few[-FRESH_POOL:].astype(np.int32)
 
-    def answer(self, requests: Sequence[Request], *, now_ms: int, generated_at_ms: int, offsets: dict[str, int]) -> list[Slate]:
+    def take_item(self, item_id: str, item: Item | None, now_ms: int) -> None:
+        """A catalogue record; what it forbids holds from the next slate on, what it allows from the next refresh."""
+        self.serving.take_item(item_id, item)
+        row = self.serving.items.row(item_id)
+        if row < len(self._known) and (item is None or not _is_available(item, now_ms)):
+            self._known[row] = self._showable[row] = False
+            self._fresh = self._fresh[self._fresh != row]
+
+    def answer(
+        self, requests: Sequence[Request], *, now_ms: int, generated_at_ms: int, offsets: dict[str, int]
+    ) -> list[Slate]:
         """One slate a request, in order.
 
         Args:
@@ -235,8 +245,13 @@ class Recommender:
         floor = min((entry[1] for entry in chosen if not entry[4]), default=0.0)
         return [
             SlateItem(
-                item_id=item_id, rank=rank, score=floor if explored else score, source=source, reasons=reasons,
-                explored=explored, propensity=propensity,
+                item_id=item_id,
+                rank=rank,
+                score=floor if explored else score,
+                source=source,
+                reasons=reasons,
+                explored=explored,
+                propensity=propensity,
             )  # fmt: skip
             for rank, (item_id, score, source, reasons, explored, propensity) in enumerate(chosen, start=1)
         ]
@@ -246,7 +261,8 @@ class Recommender:
             item_id = self.serving.items.key(because)
             item = self.serving.catalogue.get(item_id)
             return [f"often follows {(item.title if item else '') or item_id}"]
-        return ["close to what you last chose"] if source == "tower" else ["much watched now"]
+        words = {"successor": "goes with what you chose", "tower": "close to what you last chose"}
+        return [words.get(source, "much watched now")]
 
     def _explored(self, wish: _Wish, taken: set[int], *, missing: int) -> list[tuple[int, float]]:
         """Items with few sightings, chosen evenly by a hash of the request: as many as have a place, or are missing."""

@@ -11,6 +11,8 @@ import jax
 import numpy as np
 from flax import nnx
 
+from index.live import LiveConfig, LiveIndex
+from index.protocol import IndexConfig
 from models.recommend import combiner as combining
 from models.recommend import pools, sources
 from models.recommend.serving import augment, augmented_dim
@@ -19,8 +21,6 @@ from models.recommend.towers import Towers
 from models.recommend.vocab import Vocab
 from models.recommend.windows import append_all
 from models.typing import F32, I32
-from index.live import LiveConfig, LiveIndex
-from index.protocol import IndexConfig
 from streams.contract import rules
 from streams.contract.arrays import array_from_tensor, floats_from_bytes, rows_from_bytes
 from streams.contract.events import Interaction, Item, ItemState, ModelRef, ModelWeights, User
@@ -46,6 +46,7 @@ class Serving:
         self.vectors: F32 = np.zeros((n, dim + 1), np.float32)
         self.announced = np.zeros(n, np.bool_)
         """Rows that the trainer announced and the catalogue has not withdrawn."""
+        self._row_version = np.zeros(n, np.int64)
         self.histories = pools.empty_histories(u)
         self.hidden = pools.empty_rows(u)
         self.catalogue: dict[str, Item] = {}
@@ -82,6 +83,7 @@ class Serving:
             self.vectors[rows] = item_vectors(state, rows, config)
         self.announced[: state.items.used] = [bool(self.items.key(row)) for row in range(state.items.used)]
         self._dirty[:] = self.announced
+        self._row_version[:] = np.where(self.announced, state.step, 0)
         arrays = {f"combiner/{name}": getattr(state.combiner, name) for name in ("shared", "by_history", "by_gap")}
         digest = weights_hash(arrays | tower_arrays(self.weights), state.step)
         self.model = ModelRef(version=state.step, step=state.step, state_hash=digest)
@@ -131,6 +133,8 @@ class Serving:
         self.model = ModelRef(version=version, step=weights.step, state_hash=weights.state_hash)
 
     def _put_state(self, state: ItemState) -> None:
+        if state.row < len(self._row_version) and state.version < self._row_version[state.row]:
+            return
         if not state.live:
             if self.items.row(state.item_id) == state.row:
                 self._forget_row(state.row)
@@ -157,6 +161,7 @@ class Serving:
         pools.replace_row(self.counts.before, row, before, floats_from_bytes(state.predecessor_weights))
         self.announced[row] = state.item_id not in self.withdrawn
         self._dirty[row] = True
+        self._row_version[row] = state.version
         for event in self._unresolved.pop(state.item_id, ()):
             self._unresolved_count -= 1
             self._remember([event])
@@ -284,6 +289,7 @@ class Serving:
             self.combiner = self.combiner._replace(bias=bias)
         self.vectors, self.augmented = longer(self.vectors), longer(self.augmented)
         self.announced, self._dirty = longer(self.announced), longer(self._dirty)
+        self._row_version = longer(self._row_version)
 
     def refresh(self, now_ms: int) -> int:
         """Bring the index up to event time ``now_ms``: rows that changed, and a stripe of all the others.
@@ -304,7 +310,9 @@ class Serving:
         if len(gone):
             self.index.remove(gone)
         if len(rows):
-            new = augment(self.counts, self.vectors, self.combiner.bias, used, now_ms) if used <= REFRESHED_ROWS else None
+            new = (
+                augment(self.counts, self.vectors, self.combiner.bias, used, now_ms) if used <= REFRESHED_ROWS else None
+            )
             vectors = new[rows] if new is not None else self._augment_rows(rows, now_ms)
             self.augmented[rows] = vectors
             self.index.upsert(rows, vectors)

@@ -114,9 +114,8 @@ class Supervisor:
         """Starts a role that is due, notices one that ended; gives EXIT_USAGE if it must not be started again."""
         if role.process is None:
             if now_s >= role.due_s:
-                role.process = subprocess.Popen(
-                    role.command, stdin=subprocess.PIPE, start_new_session=True, **ends_with_parent()
-                )
+                command = ends_with_parent(role.command)
+                role.process = subprocess.Popen(command, stdin=subprocess.PIPE, start_new_session=True)
                 role.started_s = now_s
                 self._say(f"{name}: started, process {role.process.pid}")
             return 0

@@ -1,0 +1,22 @@
+"""`marquee run`: the engine, one supervised process a role."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+from streams.commands.options import broker_options, settings_of
+
+ROLES = ("trainer", "recommender")
+
+
+@click.command(epilog="Example: marquee run --broker 127.0.0.1:9092 --role trainer")
+@broker_options
+@click.option("--role", type=click.Choice(ROLES), multiple=True, help="Only this role; may be repeated.")
+def run(config: Path | None, broker: str | None, prefix: str | None, role: tuple[str, ...]) -> int:
+    """Run the engine: a process for each role, started again when one ends, until Ctrl-C."""
+    from streams.roles import app
+
+    settings = settings_of(config=config, broker=broker, prefix=prefix)
+    return app.run(role or ROLES, settings, config=config, say=lambda line: click.echo(line, err=True))

@@ -1,0 +1,25 @@
+"""The hidden command that `marquee run` and the demo start for each role."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+from streams.commands.options import broker_options, settings_of
+from streams.commands.run import ROLES
+
+
+@click.command(hidden=True, epilog="Example: marquee worker trainer")
+@click.argument("role", type=click.Choice(ROLES))
+@broker_options
+@click.option("--embedded", is_flag=True, help="The broker is the demo's.")
+def worker(role: str, config: Path | None, broker: str | None, prefix: str | None, embedded: bool) -> None:
+    """One role in this process; `marquee run` starts it."""
+    from streams.kernel_cache import use_kernel_cache
+
+    settings = settings_of(config=config, broker=broker, prefix=prefix)
+    use_kernel_cache(settings.cache_dir)
+    from streams.roles import app
+
+    app.worker(role, settings, is_embedded=embedded)

@@ -1,0 +1,56 @@
+"""The composition root: which process runs which role, with what."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Final
+
+from streams.connect import connection_of
+from streams.roles.supervisor import Supervisor
+from streams.settings import Settings
+
+ROLES: Final = ("trainer", "recommender")
+
+
+def worker(role: str, settings: Settings, *, is_embedded: bool = False) -> None:
+    """Run one role in this process until SIGTERM; waits for the broker first. Ends by SystemExit."""
+    from streams.transport import admin
+    from streams.transport.bulk import run_worker
+    from streams.transport.child import exit_with_stdin
+
+    exit_with_stdin(sys.stdin.buffer)
+    admin.wait_for_broker(connection_of(settings, is_embedded=is_embedded), on_wait=_say)
+    if role == "trainer":
+        from streams.roles.trainer import Trainer
+
+        app = Trainer(settings, is_embedded=is_embedded).app
+    else:
+        from streams.roles.recommender import RecommenderRole
+
+        app = RecommenderRole(settings, is_embedded=is_embedded).app
+    run_worker(app)
+
+
+def commands_for(
+    roles: Sequence[str], *, broker: str, prefix: str, config: Path | None, is_embedded: bool = False
+) -> dict[str, list[str]]:
+    """What the supervisor starts for each role: this same program with a hidden command."""
+    options = ["--broker", broker, "--prefix", prefix]
+    options += ["--config", str(config)] if config else []
+    options += ["--embedded"] if is_embedded else []
+    return {role: [sys.executable, "-m", "streams.cli", "worker", role, *options] for role in roles}
+
+
+def run(roles: Sequence[str], settings: Settings, *, config: Path | None, say: Callable[[str], None]) -> int:
+    """Supervise one process a role until SIGINT or SIGTERM; gives the exit status."""
+    from streams.transport import admin
+
+    admin.wait_for_broker(connection_of(settings), on_wait=say)
+    commands = commands_for(roles, broker=settings.broker, prefix=settings.prefix, config=config)
+    return Supervisor(commands, say=say).run()
+
+
+def _say(line: str) -> None:
+    print(line, file=sys.stderr, flush=True)

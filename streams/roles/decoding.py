@@ -1,0 +1,67 @@
+"""Records of a chunk -> entries for a core, and dead letters for what breaks the contract."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, Final
+
+from streams.contract import topics
+from streams.contract.codec import Rejected, decoder
+from streams.contract.dead_letters import Origin, dead_letter
+from streams.contract.events import Interaction, Item, Record, User
+from streams.cores.learn import Entry, Erased, Withdrawn
+from streams.transport.publish import Out
+
+Decode = Callable[[bytes, int], Record | Rejected]
+
+DECODERS: Final[dict[type[Record], Decode]] = {kind: decoder(kind) for kind in (Interaction, Item, User)}
+
+
+def entries_of(records: Any, kind: type[Record], *, dead_letters: str) -> tuple[list[Entry | None], list[Out]]:
+    """One entry a record, in order: None where there is nothing to learn (refused, or a tombstone without meaning).
+
+    Args:
+      records: aiokafka's ``ConsumerRecord`` of one partition.
+      kind: what the topic carries. dead_letters: full name of the topic for what is refused.
+
+    Returns:
+      The entries, and what to publish: a dead letter for each refused record.
+    """
+    decode = DECODERS[kind]
+    entries: list[Entry | None] = []
+    letters: list[Out] = []
+    for record in records:
+        if record.value is None:
+            entries.append(_tombstone(kind, record.key))
+            continue
+        entry = decode(record.value, record.timestamp)
+        if isinstance(entry, Rejected):
+            entries.append(None)
+            letters.append(letter_for(entry, record, topic=dead_letters))
+        else:
+            entries.append(entry)  # type: ignore[arg-type]
+    return entries, letters
+
+
+def letter_for(rejected: Rejected, record: Any, *, topic: str) -> Out:
+    """The dead letter of one refused record."""
+    origin = Origin(
+        topic=record.topic, partition=record.partition, offset=record.offset, timestamp_ms=record.timestamp, key=record.key
+    )  # fmt: skip
+    letter = dead_letter(rejected, origin)
+    return Out(
+        topic=topic, key=letter.key, value=letter.value, headers=letter.headers, timestamp_ms=letter.timestamp_ms
+    )
+
+
+def _tombstone(kind: type[Record], key: bytes | None) -> Entry | None:
+    if key is None:
+        return None
+    name = key.decode("utf-8", "replace")
+    if kind is Item:
+        return Withdrawn(name)
+    return Erased(name) if kind is User else None
+
+
+KINDS: Final = {topics.ITEMS.name: Item, topics.USERS.name: User, topics.INTERACTIONS.name: Interaction}
+"""What the trainer reads, in the order in which equal timestamps are learned."""

@@ -1,0 +1,250 @@
+"""The recommender: histories that move with each interaction, and a slate for every request.
+
+It owns no database. The trainer's newest snapshot and the topics' tails fill it; one thread owns its state. Requests
+wait until it has caught up; after that they are answered in small batches, and pushed slates use what time is left.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Mapping
+from typing import Any
+
+from models.recommend.state import from_arrays
+from streams.connect import connection_of
+from streams.contract import codec, ids, rules, topics
+from streams.contract.codec import Rejected, decoder
+from streams.contract.events import Interaction, Item, ItemState, ModelWeights, Request, User
+from streams.cores.recommend import RecommendConfig, Recommender
+from streams.cores.serving import Serving
+from streams.durability import snapshots
+from streams.roles.clock import EventClock
+from streams.roles.decoding import letter_for
+from streams.roles.model_config import model_config_of
+from streams.roles.serial import Serial
+from streams.settings import Settings
+from streams.transport.broadcast import BroadcastReader
+from streams.transport.bulk import BulkApp, BytesChunk, bulk_agent, bulk_app
+from streams.transport.merge import Source
+from streams.transport.offsets import Start
+from streams.transport.publish import Out, Publisher
+from streams.transport.reader import BulkConfig, end_process
+
+BATCH = 64
+"""Requests answered at a time: enough for the search to be efficient, few enough to be quick."""
+REFRESH_S = 0.25
+PENDING_MOST = 50_000
+"""Users waiting for a pushed slate; beyond it the longest waiting go without."""
+
+
+class RecommenderRole:
+    """One recommender process; `app` is its Faust app."""
+
+    def __init__(self, settings: Settings, *, is_embedded: bool = False) -> None:
+        self.settings = settings
+        config = model_config_of(settings)
+        connection = connection_of(settings, is_embedded=is_embedded)
+        self.names = {spec.name: topics.topic_name(settings.prefix, spec.name) for spec in topics.TOPICS}
+        self.taken: dict[Source, int] = {}
+        self.serving = Serving(config)
+        self._restore()
+        wishes = settings.recommender
+        self.recommender = Recommender(
+            self.serving,
+            RecommendConfig(
+                max_k=wishes.max_k,
+                explore_slots=wishes.explore_slots,
+                rewatchable_actions=frozenset(wishes.rewatchable_actions),
+            ),
+        )
+        self.clock = EventClock()
+        self.core = Serial("serve")
+        self.publisher = Publisher(connection, on_failure=end_process)
+        self.readers = {
+            topics.ITEMS.name: BroadcastReader([self.names[topics.ITEMS.name]], connection),
+            topics.USERS.name: BroadcastReader([self.names[topics.USERS.name]], connection),
+            topics.ITEM_STATES.name: BroadcastReader(
+                [self.names[topics.ITEM_STATES.name], self.names[topics.MODEL_WEIGHTS.name]], connection
+            ),
+        }
+        self.ready = asyncio.Event()
+        """Set once the catalogue and the model are known: interactions and requests make sense from then on."""
+        self.pending: dict[str, tuple[str, str | None]] = {}
+        self.pushed_s: dict[str, float] = {}
+        self.app = self._app(connection)
+
+    def _restore(self) -> None:
+        found = snapshots.load_newest(self.settings.snapshot_dir)
+        if found is None:
+            return
+        ref, arrays = found
+        self.serving.restore(from_arrays(dict(arrays), self.serving.config), self.serving.config)
+        for name, offset in ref.offsets.items():
+            topic, _, partition = name.rpartition("/")
+            if topic == self.names[topics.INTERACTIONS.name]:
+                self.taken[topic, int(partition)] = offset
+
+    def _app(self, connection: Any) -> BulkApp:
+        app = bulk_app(
+            f"{self.settings.prefix or 'marquee'}-recommender",
+            connection,
+            offsets=self._wanted,
+            config=BulkConfig(commit_every_s=0.5),
+        )
+        bulk_agent(app, self.names[topics.INTERACTIONS.name], self._take_interactions)
+        bulk_agent(app, self.names[topics.REQUESTS.name], self._take_requests)
+        app.task(self._start)
+        app.on_before_shutdown.connect(self._drain, weak=False)
+        return app
+
+    def _wanted(self, assigned: frozenset[Source]) -> Mapping[Source, Start]:
+        requests = self.names[topics.REQUESTS.name]
+        return {at: "committed" if at[0] == requests else self.taken.get(at, "earliest") for at in assigned}
+
+    async def _start(self, _app: Any = None) -> None:
+        try:
+            await self.publisher.start()
+            handlers = {
+                topics.ITEMS.name: self._take_items,
+                topics.USERS.name: self._take_users,
+                topics.ITEM_STATES.name: self._take_states,
+            }
+            reading = [asyncio.create_task(self.readers[name].run(handlers[name])) for name in self.readers]
+            caught_up = [reader.caught_up.wait() for reader in self.readers.values()]
+            await _all_or_first_failure(reading, asyncio.gather(*caught_up))
+            await self.core(self.serving.use_newest)
+            await self.core(self.recommender.refresh, self.clock.now_ms(self.serving.newest_ms))
+            self.ready.set()
+            await asyncio.gather(*reading, self._keep_fresh(), self._push())
+        except Exception as error:
+            end_process(error)
+
+    # --- what it reads -------------------------------------------------------------------------------------------
+
+    async def _take_items(self, chunk: BytesChunk) -> None:
+        decode = decoder(Item)
+        records = [(r.key, None if r.value is None else decode(r.value, r.timestamp)) for r in chunk.records]
+        now_ms = self.clock.now_ms(self.serving.newest_ms)
+
+        def take() -> None:
+            for key, item in records:
+                if item is None and key is not None:
+                    self.recommender.take_item(key.decode("utf-8", "replace"), None, now_ms)
+                elif isinstance(item, Item):
+                    self.recommender.take_item(item.item_id, item, now_ms)
+
+        await self.core(take)
+
+    async def _take_users(self, chunk: BytesChunk) -> None:
+        decode = decoder(User)
+        records = [(r.key, None if r.value is None else decode(r.value, r.timestamp)) for r in chunk.records]
+
+        def take() -> None:
+            for key, user in records:
+                if user is None and key is not None:
+                    self.serving.take_user(key.decode("utf-8", "replace"), None)
+                elif isinstance(user, User):
+                    self.serving.take_user(user.user_id, user)
+
+        await self.core(take)
+
+    async def _take_states(self, chunk: BytesChunk) -> None:
+        kind = ItemState if chunk.source[0] == self.names[topics.ITEM_STATES.name] else ModelWeights
+        decode = decoder(kind)
+        records = [decode(r.value, -1) for r in chunk.records if r.value is not None]
+        states = [record for record in records if isinstance(record, ItemState)]
+        if states:
+            await self.core(self.serving.take_states, states)
+        for record in records:
+            if isinstance(record, ModelWeights):
+                await self.core(self.serving.take_weights, record)
+
+    async def _take_interactions(self, chunk: BytesChunk) -> None:
+        await self.ready.wait()
+        decode = decoder(Interaction)
+        decoded = [decode(r.value, r.timestamp) for r in chunk.records if r.value is not None]
+        events = [event for event in decoded if isinstance(event, Interaction)]  # the trainer keeps the others' letters
+        if not self.app.reader.is_current(chunk):
+            return
+        await self.core(self.serving.take_interactions, events)
+        self.taken[chunk.source] = chunk.next_offset
+        if self.settings.recommender.push_slates:
+            for event in events:
+                if event.action in rules.LEARNED_ACTIONS or event.action in rules.HIDING_ACTIONS:
+                    self.pending.pop(event.user_id, None)
+                    self.pending[event.user_id] = (event.event_id, event.surface)
+            while len(self.pending) > PENDING_MOST:
+                del self.pending[next(iter(self.pending))]
+
+    async def _take_requests(self, chunk: BytesChunk) -> None:
+        await self.ready.wait()
+        await self.app.reader.ready.wait() if not self.taken else None
+        decode = decoder(Request)
+        requests: list[Request] = []
+        letters: list[Out] = []
+        for record in chunk.records:
+            if record.value is None:
+                continue
+            request = decode(record.value, record.timestamp)
+            if isinstance(request, Rejected):
+                letters.append(letter_for(request, record, topic=self.names[topics.DEAD_LETTERS.name]))
+            elif isinstance(request, Request):
+                requests.append(request)
+        if letters:
+            await self.publisher.perform(letters)
+        for first in range(0, len(requests), BATCH):
+            await self._answer(requests[first : first + BATCH])
+
+    # --- what it gives -------------------------------------------------------------------------------------------
+
+    async def _answer(self, requests: list[Request]) -> None:
+        await self.publisher.perform(await self.core(self._slates, requests))
+
+    def _slates(self, requests: list[Request]) -> list[Out]:
+        now_ms = self.clock.now_ms(self.serving.newest_ms)
+        offsets = {str(partition): offset for (_, partition), offset in sorted(self.taken.items())}
+        generated_at_ms = time.time_ns() // 1_000_000
+        slates = self.recommender.answer(requests, now_ms=now_ms, generated_at_ms=generated_at_ms, offsets=offsets)
+        topic = self.names[topics.SLATES.name]
+        return [Out(topic=topic, key=s.user_id.encode(), value=codec.encode(s)) for s in slates]
+
+    async def _keep_fresh(self) -> None:
+        while True:
+            await asyncio.sleep(REFRESH_S)
+            await self.core(self.recommender.refresh, self.clock.now_ms(self.serving.newest_ms))
+
+    async def _push(self) -> None:
+        """Publish slates of users whose state changed, each at most once in an interval."""
+        interval_s = self.settings.recommender.push_interval_ms / 1000
+        while True:
+            now_s = time.monotonic()
+            due: list[Request] = []
+            for user_id, (event_id, surface) in self.pending.items():
+                if len(due) == BATCH:
+                    break
+                if now_s - self.pushed_s.get(user_id, -interval_s) >= interval_s:
+                    request_id = ids.pushed_request_id(user_id=user_id, event_id=event_id)
+                    k = self.settings.recommender.push_k
+                    due.append(Request(request_id=request_id, user_id=user_id, surface=surface, k=k))
+            for request in due:
+                del self.pending[request.user_id]
+                self.pushed_s.pop(request.user_id, None)
+                self.pushed_s[request.user_id] = now_s
+            while self.pushed_s and now_s - next(iter(self.pushed_s.values())) > interval_s:
+                del self.pushed_s[next(iter(self.pushed_s))]
+            if due:
+                await self._answer(due)
+            else:
+                await asyncio.sleep(0.005)
+
+    async def _drain(self, *_: Any, **__: Any) -> None:
+        await self.publisher.stop()
+
+
+async def _all_or_first_failure(tasks: list[asyncio.Task[None]], wanted: Any) -> None:
+    """Waits for ``wanted``; raises what a task raised meanwhile."""
+    waiting = asyncio.ensure_future(wanted)
+    done, _ = await asyncio.wait([*tasks, waiting], return_when=asyncio.FIRST_COMPLETED)
+    for task in done:
+        await task

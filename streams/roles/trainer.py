@@ -1,0 +1,263 @@
+"""The trainer: reads what happened in order of time, learns it, and tells the recommenders.
+
+The event loop moves records; one thread owns the state. A batch is cut by the merger from all partitions, and the
+offsets that it reaches belong to the state from then on: a snapshot holds both, and a restart continues from it.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+
+from models.errors import StateError
+from models.recommend import metrics
+from models.recommend.combiner import RANKERS
+from models.recommend.state import Arrays, from_arrays, to_arrays
+from streams.connect import connection_of
+from streams.contract import codec, topics
+from streams.contract.events import Metric, SnapshotNotice
+from streams.cores.announce import TOWER_KEY, Announcer
+from streams.cores.learn import Entry, Learner
+from streams.durability import snapshots
+from streams.errors import SnapshotError
+from streams.roles.decoding import KINDS, entries_of
+from streams.roles.model_config import fingerprint_of, model_config_of
+from streams.roles.serial import Serial
+from streams.settings import Settings
+from streams.transport.bulk import BulkApp, BytesChunk, bulk_agent, bulk_app
+from streams.transport.merge import Merger, Source, Stamped
+from streams.transport.publish import Out, PublishConfig, Publisher
+from streams.transport.reader import end_process
+
+METRICS_EVERY_STEPS = 10
+"""Steps of one window of prequential figures: by steps and not by time, so that a replay gives the same windows."""
+MOST_STATES = 1_000
+"""Item states of one flush; the rest follow with the next."""
+
+
+class Trainer:
+    """One trainer process; `app` is its Faust app."""
+
+    def __init__(self, settings: Settings, *, is_embedded: bool = False) -> None:
+        self.settings = settings
+        self.config = model_config_of(settings)
+        self.fingerprint = fingerprint_of(self.config)
+        connection = connection_of(settings, is_embedded=is_embedded)
+        self.names = {spec.name: topics.topic_name(settings.prefix, spec.name) for spec in topics.TOPICS}
+        self.inputs = [self.names[name] for name in KINDS]
+        self.publisher = Publisher(connection, PublishConfig(linger_ms=5), on_failure=end_process)
+        self.merger: Merger[Entry | None] = Merger(settings.trainer.merge_bound_count, topic_order=self.inputs)
+        self.core = Serial("learn")
+        self.disk = Serial("snapshot")
+        self.offsets: dict[Source, int] = {}
+        self.clocks: dict[Source, int] = {}
+        self.learner = self._restored()
+        self.announcer = Announcer(self.config, fingerprint=self.fingerprint)
+        self.window = np.zeros(metrics.SUMS)
+        self.rejected = 0
+        self.loss = float("nan")
+        self.saved_step = self.learner.state.step
+        self.saving: asyncio.Task[None] | None = None
+        self.flushed_s = 0.0
+        self.stopping = asyncio.Event()
+        self.idle = asyncio.Event()
+        self.app = self._app(connection)
+
+    def _restored(self) -> Learner:
+        found = snapshots.load_newest(self.settings.snapshot_dir)
+        if found is None:
+            return Learner(self.config)
+        ref, arrays = found
+        self.offsets = {_source(name): offset for name, offset in ref.offsets.items()}
+        self.clocks = {_source(name): clock for name, clock in ref.meta.get("clocks", {}).items()}
+        try:
+            return Learner(self.config, first=from_arrays(dict(arrays), self.config))
+        except StateError as error:
+            raise SnapshotError(f"{ref.uri}: {error}") from error
+
+    def _app(self, connection: Any) -> BulkApp:
+        app = bulk_app(
+            f"{self.settings.prefix or 'marquee'}-trainer", connection, offsets=self._wanted, on_start=self._begin
+        )
+        for spec_name, kind in KINDS.items():
+            bulk_agent(app, self.names[spec_name], self._offering(kind), marks_done=False)
+        app.task(self._run)
+        app.on_before_shutdown.connect(self._drain, weak=False)
+        return app
+
+    def _wanted(self, assigned: frozenset[Source]) -> Mapping[Source, int]:
+        return {source: self.offsets[source] for source in assigned if source in self.offsets}
+
+    def _begin(self, starts: Mapping[Source, int]) -> None:
+        self.merger.clear()
+        for source, offset in starts.items():
+            self.merger.position(source, offset, None, clock_ms=self.clocks.get(source))
+
+    def _offering(self, kind: Any) -> Any:
+        async def offer(chunk: BytesChunk) -> None:
+            entries, letters = entries_of(chunk.records, kind, dead_letters=self.names[topics.DEAD_LETTERS.name])
+            stamped = [
+                Stamped(chunk.source, record.timestamp, record.offset, entry)
+                for record, entry in zip(chunk.records, entries, strict=True)
+            ]
+            self.merger.offer(chunk.source, stamped, now_ms=_monotonic_ms())
+            if letters:
+                self.rejected += len(letters)
+                await self.publisher.perform(letters)
+
+        return offer
+
+    # --- the loop ------------------------------------------------------------------------------------------------
+
+    async def _run(self, _app: Any = None) -> None:
+        try:
+            await self.publisher.start()
+            await self._learn_until_stopped()
+        except Exception as error:
+            end_process(error)
+        finally:
+            self.idle.set()
+
+    async def _learn_until_stopped(self) -> None:
+        waited_since: float | None = None
+        while not self.stopping.is_set():
+            self._note_positions()
+            size = self.settings.trainer.batch_size
+            now_s = time.monotonic()
+            available = self.merger.available(size, now_ms=_monotonic_ms())
+            lingered = waited_since is not None and now_s - waited_since >= self.settings.trainer.linger_ms / 1000
+            if available == size or (available and lingered):
+                waited_since = None
+                await self._learn(self.merger.take(size, now_ms=_monotonic_ms()))
+            else:
+                waited_since = now_s if available and waited_since is None else waited_since
+                await asyncio.sleep(0.002)
+            if time.monotonic() - self.flushed_s >= self.settings.trainer.flush_ms / 1000:
+                await self._flush()
+
+    def _note_positions(self) -> None:
+        reader = self.app.reader
+        for source in reader.assigned:
+            self.merger.position(source, 0, reader.end(source))
+        reader.hold(self.merger.over_bound())
+        reader.release(self.merger.under_bound())
+
+    async def _learn(self, batch: list[Stamped[Entry | None]]) -> None:
+        for record in batch:
+            self.offsets[record.source] = record.offset + 1
+        self.clocks = self.merger.clocks()
+        result = await self.core(self.learner.learn, [record.value for record in batch if record.value is not None])
+        for source in {record.source for record in batch}:
+            if source in self.app.reader.assigned:
+                self.app.reader.done(source, self.offsets[source])
+        self.window += result.learnt.sums
+        self.loss = result.learnt.loss
+        state = self.learner.state
+        if result.learned and state.step % METRICS_EVERY_STEPS == 0:
+            await self._publish_metrics()
+        every = self.settings.trainer.snapshot_every_steps
+        if every and state.step - self.saved_step >= every:
+            await self._snapshot()
+
+    # --- what it tells ---------------------------------------------------------------------------------------------
+
+    async def _flush(self) -> None:
+        self.flushed_s = time.monotonic()
+        await self.publisher.perform(await self.core(self._announcement))
+        await self.publisher.perform(
+            [self._metric("trainer", self._figures(), events=self.learner.state.learned_events)]
+        )
+
+    def _announcement(self) -> list[Out]:
+        learner = self.learner
+        announcement = self.announcer.announce(learner.state, learner.evicted_items, most=MOST_STATES)
+        learner.evicted_items = []
+        topic = self.names[topics.ITEM_STATES.name]
+        outs = [Out(topic=topic, key=s.item_id.encode(), value=codec.encode(s)) for s in announcement.states]
+        weights = self.names[topics.MODEL_WEIGHTS.name]
+        return [*outs, Out(topic=weights, key=TOWER_KEY.encode(), value=codec.encode(announcement.weights))]
+
+    def _figures(self) -> dict[str, float]:
+        state = self.learner.state
+        return {
+            "learned": float(state.learned_events),
+            "repeated": float(state.repeated_events),
+            "rejected": float(self.rejected),
+            "items": float(len(state.items)),
+            "users": float(len(state.users)),
+            "skew_ms": float(self.merger.max_skew_ms),
+            "waiting": float(len(self.merger)),
+        } | ({"loss": self.loss} if np.isfinite(self.loss) else {})
+
+    async def _publish_metrics(self) -> None:
+        window, total = metrics.figures(self.window), metrics.figures(self.learner.state.totals)
+        values = {"learned": float(self.learner.state.learned_events), "total_events": float(total.events)}
+        for at, ranker in enumerate(RANKERS):
+            values |= {f"{ranker}_hr_at_10": window.hr_at_10[at], f"{ranker}_ndcg_at_10": window.ndcg_at_10[at]}
+            values |= {
+                f"total_{ranker}_hr_at_10": total.hr_at_10[at],
+                f"total_{ranker}_ndcg_at_10": total.ndcg_at_10[at],
+            }
+        self.window = np.zeros(metrics.SUMS)
+        await self.publisher.perform([self._metric("prequential", values, events=window.events)])
+
+    def _metric(self, series: str, values: dict[str, float], *, events: int) -> Out:
+        state = self.learner.state
+        metric = Metric(series=series, at_ms=state.newest_ms, step=state.step, events=events, values=values)
+        return Out(topic=self.names[topics.METRICS.name], key=series.encode(), value=codec.encode(metric))
+
+    async def _snapshot(self) -> None:
+        """Copy the state between two batches; writing goes on beside the learning."""
+        if self.saving is not None and not self.saving.done():
+            return
+        step = self.saved_step = self.learner.state.step
+        offsets = {f"{topic}/{partition}": offset for (topic, partition), offset in sorted(self.offsets.items())}
+        clocks = {f"{topic}/{partition}": clock for (topic, partition), clock in sorted(self.clocks.items())}
+        arrays = await self.core(to_arrays, self.learner.state)
+        self.saving = asyncio.create_task(self._save(step, arrays, offsets, clocks))
+
+    async def _save(self, step: int, arrays: Arrays, offsets: dict[str, int], clocks: dict[str, int]) -> None:
+        """Make a snapshot durable once all letters that it steps over are, and say so."""
+        try:
+            await self.publisher.flush()
+            ref = await self.disk(
+                snapshots.save, self.settings.snapshot_dir, step, arrays, offsets=offsets,
+                meta={"clocks": clocks, "fingerprint": self.fingerprint}, keep=self.settings.trainer.keep_snapshots,
+            )  # fmt: skip
+            notice = SnapshotNotice(
+                version=step, uri=ref.uri, offsets=offsets, state_hash=ref.state_hash, fingerprint=self.fingerprint
+            )
+            topic = self.names[topics.MODEL_SNAPSHOTS.name]
+            await self.publisher.perform([Out(topic=topic, key=b"trainer", value=codec.encode(notice))])
+            assigned = self.app.reader.assigned
+            await self.app.reader.commit(
+                {at: offsets[f"{at[0]}/{at[1]}"] for at in assigned if f"{at[0]}/{at[1]}" in offsets}
+            )
+        except Exception as error:
+            end_process(error)
+
+    async def _drain(self, *_: Any, **__: Any) -> None:
+        """Finish the batch, keep the state, and let everything out that is under way."""
+        self.stopping.set()
+        await self.idle.wait()
+        if self.learner.state.step > self.saved_step:
+            if self.saving is not None:
+                await self.saving
+            await self._flush()
+            await self._snapshot()
+        if self.saving is not None:
+            await self.saving
+        await self.publisher.stop()
+
+
+def _monotonic_ms() -> int:
+    return int(time.monotonic() * 1000)
+
+
+def _source(name: str) -> Source:
+    topic, _, partition = name.rpartition("/")
+    return topic, int(partition)
