@@ -89,8 +89,13 @@ def pytest_collection_finish(session: pytest.Session) -> None:
     """After -m and -k have had their say: is what the chosen tests need installed?"""
     if session.config.option.collectonly or not any(item.get_closest_marker("kafka") for item in session.items):
         return
-    options = kafka_up.Options(data=Path(os.devnull), cache=kafka_up.default_cache(os.environ), is_secure=True)
-    if missing := kafka_up.missing_tools(options):
+    missing: list[str] = []
+    for version in (kafka_up.NEWEST_VERSION, kafka_up.OLDEST_VERSION):
+        options = kafka_up.Options(
+            data=Path(os.devnull), cache=kafka_up.default_cache(os.environ), version=version, is_secure=True
+        )
+        missing += [line for line in kafka_up.missing_tools(options) if line not in missing]
+    if missing:
         raise pytest.UsageError(
             "\nthe chosen tests need a real Kafka broker, and these programs to run it:\n  "
             + "\n  ".join(missing)

@@ -15,7 +15,6 @@ from __future__ import annotations
 import argparse
 import base64
 import contextlib
-import ctypes
 import fcntl
 import os
 import pathlib
@@ -49,6 +48,10 @@ INSTALL = {
     "mvn": "Maven, to fetch Kafka's jars: `apt-get install maven` (Debian, Ubuntu), `brew install maven` (macOS)",
     "openssl": "openssl, for --secure: `apt-get install openssl` (Debian, Ubuntu), `brew install openssl` (macOS)",
 }
+# PR_SET_PDEATHSIG: the kernel ends the broker with the thread that started it; the setting survives the exec.
+BIND_AND_EXEC = (
+    "import ctypes, os, signal, sys; ctypes.CDLL(None).prctl(1, signal.SIGKILL); os.execvp(sys.argv[1], sys.argv[1:])"
+)
 
 _started: dict[pathlib.Path, subprocess.Popen[bytes]] = {}
 """Brokers that this process started, by folder: their parent has to reap them."""
@@ -68,7 +71,7 @@ class Options:
       version: Kafka's version.
       heap: the JVM's ``-Xmx``.
       is_secure: also a SASL_SSL listener (SCRAM-SHA-256 and PLAIN).
-      dies_with_parent: end the broker with the process that starts it (Linux).
+      dies_with_parent: end the broker with the thread that starts it (Linux).
       extra: further broker properties.
     """
 
@@ -256,11 +259,6 @@ def format_storage(options: Options, class_path: str, properties: pathlib.Path) 
     subprocess.run(command, check=True, stdout=subprocess.DEVNULL)
 
 
-def end_with_parent() -> None:
-    """Runs in the child: the kernel ends it when its parent ends (Linux's PR_SET_PDEATHSIG)."""
-    ctypes.CDLL(None).prctl(1, signal.SIGKILL)
-
-
 def start(options: Options) -> list[str]:
     """Starts the broker, or finds it running.
 
@@ -284,12 +282,13 @@ def start(options: Options) -> list[str]:
         if not (data / "log" / "meta.properties").exists():
             format_storage(options, class_path, properties)
         command = ["java", "-Xms128m", f"-Xmx{options.heap}", "-XX:+UseSerialGC", "-cp", class_path]
+        command += ["kafka.Kafka", str(properties)]
+        if options.dies_with_parent and sys.platform == "linux":
+            command = [sys.executable, "-I", "-S", "-c", BIND_AND_EXEC, *command]
         with open(data / "broker.log", "a") as log:
             process = subprocess.Popen(
-                [*command, "kafka.Kafka", str(properties)],
-                stdin=subprocess.DEVNULL, stdout=log, stderr=log, start_new_session=True,
-                preexec_fn=end_with_parent if options.dies_with_parent and sys.platform == "linux" else None,
-            )  # fmt: skip
+                command, stdin=subprocess.DEVNULL, stdout=log, stderr=log, start_new_session=True
+            )
         _started[data] = process
         (data / "pid").write_text(str(process.pid))
         deadline = time.monotonic() + START_TIMEOUT_S

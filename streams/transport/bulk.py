@@ -60,11 +60,13 @@ def _nothing(*_: object) -> None:
 class BulkSchema(faust.Schema[Any, Any]):
     """Hands a chunk through as it is."""
 
-    def loads_key(self, _app: Any, _message: Any, **_: Any) -> None:
+    def loads_key(self, app: Any, message: Any, *, loads: Any = None, serializer: Any = None) -> None:
         """No key: each record of the chunk has its own."""
+        del app, message, loads, serializer
 
-    def loads_value(self, _app: Any, message: Any, **_: Any) -> Any:
+    def loads_value(self, app: Any, message: Any, *, loads: Any = None, serializer: Any = None) -> Any:
         """The chunk."""
+        del app, loads, serializer
         if not isinstance(message.value, Chunk):
             raise TypeError(
                 f"topic {message.topic!r} has the bulk schema but gave {type(message.value).__name__};"

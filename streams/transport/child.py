@@ -2,37 +2,34 @@
 
 from __future__ import annotations
 
-import ctypes
 import os
-import signal
 import sys
 import threading
-from collections.abc import Callable
-from typing import Any, BinaryIO
-
-_PR_SET_PDEATHSIG = 1
-"""Linux's prctl option: the signal that a process gets when the thread that made it ends."""
+from collections.abc import Callable, Sequence
+from typing import BinaryIO
 
 EXIT_ORPHANED = 75
 """Exit status (sysexits' EX_TEMPFAIL) of a process that ended because its parent was gone."""
 
+_BIND_AND_EXEC = f"""
+import ctypes, os, signal, sys
+ctypes.CDLL(None).prctl(1, signal.SIGKILL)  # PR_SET_PDEATHSIG; it survives the exec below
+if os.getppid() != int(sys.argv[1]):  # the parent ended before the call
+    sys.exit({EXIT_ORPHANED})
+os.execvp(sys.argv[2], sys.argv[2:])
+"""
+"""A program in between rather than ``preexec_fn``, which would fork a process that has threads (JAX has)."""
 
-def ends_with_parent() -> dict[str, Any]:
-    """Keyword arguments for ``Popen``: on Linux the kernel kills the child when the calling *thread* ends.
 
-    Start such children from the main thread. Elsewhere there is no such call, and the dictionary is empty; our own
-    programs use :func:`exit_with_stdin` there.
+def ends_with_parent(command: Sequence[str]) -> list[str]:
+    """The command line, bound to this process: on Linux the kernel kills the child when the calling *thread* ends.
+
+    Start such children from the main thread. Elsewhere there is no such call, and the command comes back as it is; our
+    own programs use :func:`exit_with_stdin` there.
     """
     if sys.platform != "linux":
-        return {}
-    prctl, parent = ctypes.CDLL(None, use_errno=True).prctl, os.getpid()
-
-    def in_child() -> None:
-        prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
-        if os.getppid() != parent:  # it ended before the call
-            os._exit(EXIT_ORPHANED)
-
-    return {"preexec_fn": in_child}
+        return list(command)
+    return [sys.executable, "-I", "-S", "-c", _BIND_AND_EXEC, str(os.getpid()), *command]
 
 
 def exit_with_stdin(stream: BinaryIO, *, leave: Callable[[int], object] = os._exit) -> threading.Thread:

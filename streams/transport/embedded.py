@@ -71,9 +71,12 @@ def embedded_broker() -> Iterator[Connection]:
     port = free_port()
     with tempfile.TemporaryFile() as words:
         process = subprocess.Popen(
-            command(find_program(), port),
-            stdin=subprocess.DEVNULL, stdout=words, stderr=words, start_new_session=True, **ends_with_parent(),
-        )  # fmt: skip
+            ends_with_parent(command(find_program(), port)),
+            stdin=subprocess.DEVNULL,
+            stdout=words,
+            stderr=words,
+            start_new_session=True,
+        )
         try:
             deadline = time.monotonic() + START_TIMEOUT_S
             while not _answers(port):

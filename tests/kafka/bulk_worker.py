@@ -14,6 +14,7 @@ import sys
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
+from typing import Any
 
 import msgspec
 
@@ -35,7 +36,7 @@ class Job(msgspec.Struct, frozen=True, kw_only=True):
     holds: bool = False  # hold and release partitions at random
     fault_after: int = 0  # raise at this many chunks; 0: never
     chunk_records: int = 100
-    connection: dict[str, str] = {}  # how to reach a broker that asks who we are
+    connection: dict[str, Any] = {}  # how to reach a broker that asks who we are
 
 
 @dataclass
@@ -108,9 +109,10 @@ def main(job: Job) -> None:
         for source in list(places):
             if source in app.reader.assigned:
                 save(source)
-        (folder / f"ready-{os.getpid()}").write_text(
-            json.dumps({"ready": app.reader.ready.is_set(), "assigned": sorted(app.reader.assigned)})
-        )
+        told = {"ready": app.reader.ready.is_set(), "assigned": sorted(app.reader.assigned)}
+        aside = folder / f"aside-{os.getpid()}"
+        aside.write_text(json.dumps(told))
+        os.replace(aside, folder / f"ready-{os.getpid()}")
 
     run_worker(app, level="INFO")
 

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-
 import pytest
 from kafka.admin import KafkaAdminClient
 
@@ -18,7 +16,7 @@ NOWHERE = Connection(bootstrap="127.0.0.1:1")
 def found(**wishes: object) -> TopicFound:
     partitions = wishes.pop("partitions", 4)
     config = {"cleanup.policy": "delete", "retention.ms": "-1", "message.timestamp.type": "CreateTime"}
-    changes: Mapping[str, str] = {key.replace("_", "."): str(value) for key, value in wishes.items()}
+    changes = {key.replace("_", "."): str(value) for key, value in wishes.items()}
     return TopicFound(partitions=int(str(partitions)), config=config | changes)
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 from collections.abc import AsyncIterator, Callable
+from typing import Any
 
 import pytest
 from kafka.admin import KafkaAdminClient
@@ -41,7 +42,7 @@ async def reading(kafka, *topics: str) -> AsyncIterator[tuple[BroadcastReader, d
     reader = BroadcastReader(topics, Connection(bootstrap=kafka.bootstrap), config)
     given: dict[str, list[int]] = {topic: [] for topic in topics}
 
-    async def note(chunk: Chunk) -> None:
+    async def note(chunk: Chunk[Any]) -> None:
         assert len(chunk.records) <= 64
         given[chunk.source[0]] += [int(record.value) for record in chunk.records]
 
@@ -123,7 +124,7 @@ async def test_what_the_handler_raises_ends_the_reading(kafka):
     (topic,) = make_topics(kafka, raises=1)
     await publish(kafka, topic, range(5))
 
-    async def refuse(chunk: Chunk) -> None:
+    async def refuse(chunk: Chunk[Any]) -> None:
         raise ValueError(f"no use for {len(chunk.records)} records")
 
     reader = BroadcastReader([topic], Connection(bootstrap=kafka.bootstrap))

@@ -150,18 +150,30 @@ def test_exact_while_workers_come_and_go_and_two_topics_stay_together(any_kafka:
     for topic in topics:
         fill(any_kafka, topic, range(4000))
     workers = make_workers(any_kafka, *topics)
-    workers.start(pause_ms=10, holds=True)
-    workers.wait_for_total(4_000)
-    second = workers.start(pause_ms=10, holds=True)
-    third = workers.start(pause_ms=10, holds=True)
-    workers.wait_for_total(14_000)
-    shares = [one["assigned"] for one in ready_files(workers)]
-    assert [len(share) for share in shares] == [len(share) for share in shares if share]  # all three have some
-    for share in shares:  # the same partitions of both
+    workers.start(pause_ms=60, holds=True)
+    workers.wait_for_total(2_000)
+    second = workers.start(pause_ms=60, holds=True)
+    third = workers.start(pause_ms=60, holds=True)
+
+    def shares() -> list[list[list[Any]]]:
+        return sorted(one["assigned"] for one in ready_files(workers))
+
+    both = {(topic, partition) for topic in topics for partition in range(PARTITIONS)}
+    workers.wait(
+        lambda: (
+            all(shares())
+            and len(shares()) == 3
+            and sorted(tuple(place) for share in shares() for place in share) == sorted(both)
+        ),
+        "shared by three",
+    )
+    for share in shares():  # a worker has the same partitions of both topics
         assert len({tuple(p for topic, p in share if topic == one) for one in topics}) == 1
+    before = workers.total()
     second.terminate()
     assert second.wait(WAIT_S) == 0
-    workers.wait_for_total(18_000)
+    workers.wait_for_total(before + 2_000)
+    assert workers.total() < 30_000  # or the last change came too late to matter
     third.kill()
     workers.wait_for_total(32_000)
     assert_exact(workers, 4000)

@@ -13,6 +13,7 @@ import subprocess
 import sys
 import time
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -68,7 +69,7 @@ async def test_topics_publishing_merging_and_reading_work_and_nothing_is_left_be
             await publisher.flush()
         seen: list[int] = []
 
-        async def note(chunk: Chunk) -> None:
+        async def note(chunk: Chunk[Any]) -> None:
             seen.extend(int(record.value) for record in chunk.records)
 
         reader = BroadcastReader([topic], connection)

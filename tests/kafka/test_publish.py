@@ -36,7 +36,7 @@ async def read_all(kafka, topic: str) -> list[tuple[bytes, int, bytes]]:
         place = TopicPartition(topic, 0)
         consumer.assign([place])
         end = (await consumer.end_offsets([place]))[place]
-        found = []
+        found: list[tuple[bytes, int, bytes]] = []
         while len(found) < end:
             record = await consumer.getone()
             found.append((record.value, record.timestamp, dict(record.headers)["n"]))

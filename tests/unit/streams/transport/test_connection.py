@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import ssl
 
+import faust
 import pytest
 
 from streams.errors import SettingsError
 from streams.transport.connection import Connection
 
-SASL = {"security_protocol": "SASL_SSL", "username": "app", "password": "hush"}
+
+def secured(bootstrap: str) -> Connection:
+    return Connection(bootstrap=bootstrap, security_protocol="SASL_SSL", username="app", password="hush")
 
 
 def test_plaintext_needs_nothing_else():
@@ -22,7 +25,7 @@ def test_plaintext_needs_nothing_else():
 
 
 def test_sasl_reaches_every_client_with_certificates_checked():
-    connection = Connection(bootstrap="a:1, b:2", **SASL)
+    connection = secured("a:1, b:2")
     for words in (connection.for_aiokafka(), connection.for_kafka_python()):
         assert words["ssl_context"].verify_mode == ssl.CERT_REQUIRED
         assert words["ssl_context"].check_hostname
@@ -31,12 +34,13 @@ def test_sasl_reaches_every_client_with_certificates_checked():
     assert connection.for_kafka_python()["bootstrap_servers"] == ["a:1", "b:2"]
     assert connection.for_confluent()["sasl.password"] == "hush"
     credentials = connection.for_faust()
+    assert isinstance(credentials, faust.SASLCredentials)
     assert (credentials.username, credentials.mechanism.value) == ("app", "SCRAM-SHA-256")
     assert connection.faust_url() == "kafka://a:1;kafka://b:2"
 
 
 def test_the_password_is_in_no_repr():
-    connection = Connection(bootstrap="a:1", **SASL)
+    connection = secured("a:1")
     assert "hush" not in repr(connection)
     assert "hush" not in repr(connection.for_faust())
 

@@ -65,6 +65,17 @@ def test_the_first_events_after_a_silence_wait_for_every_drained_partition() -> 
     assert merger.max_skew_ms == 0
 
 
+def test_a_long_silent_partition_gets_its_turn_after_a_silence_of_all() -> None:
+    merger: Merger[str] = Merger(10, idle_ms=100)
+    merger.position(A, 0, 1)
+    merger.position(B, 0, 0)
+    merger.offer(A, stamped(A, (0, 10)), now_ms=0)
+    assert values(merger.take(9, now_ms=100)) == ["0@10"]
+    merger.offer(B, stamped(B, (0, 30)), now_ms=5000)
+    assert merger.take(9, now_ms=5099) == []  # A was silent for long, but so was B
+    assert values(merger.take(9, now_ms=5100)) == ["1@30"]
+
+
 def test_a_late_record_keeps_its_place_in_its_partition_and_shows_as_skew() -> None:
     merger: Merger[str] = Merger(10, idle_ms=0)
     merger.position(A, 0, 3)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Final
 
 import pytest
 
@@ -31,30 +32,31 @@ def started(starts: dict[Source, int], ends: dict[Source, int]) -> Positions:
     return positions
 
 
-class TestPlanSeeks:
-    LOG = {"earliest": {A: 10, B: 10}, "ends": {A: 90, B: 90}}
+LOG: Final = {"earliest": {A: 10, B: 10}, "ends": {A: 90, B: 90}}
 
+
+class TestPlanSeeks:
     @pytest.mark.parametrize(
         ("wanted", "start"),
         [(50, 50), (10, 10), (90, 90), ("earliest", 10), ("latest", 90), ("committed", 70)],
     )
     def test_a_partition_starts_where_it_is_wanted(self, wanted, start):
-        plan = plan_seeks([A], {A: wanted}, committed={A: 70}, **self.LOG)
+        plan = plan_seeks([A], {A: wanted}, committed={A: 70}, **LOG)
         assert (plan.starts, plan.expired, plan.beyond) == ({A: start}, {}, {})
 
     def test_an_unknown_partition_starts_at_the_log_and_never_at_the_commit(self):
-        assert plan_seeks([A, B], {A: 20}, committed={A: 70, B: 70}, **self.LOG).starts == {A: 20, B: 10}
+        assert plan_seeks([A, B], {A: 20}, committed={A: 70, B: 70}, **LOG).starts == {A: 20, B: 10}
 
     @pytest.mark.parametrize("commit", [None, -1])
     def test_committed_without_a_commit_is_the_beginning(self, commit):
-        assert plan_seeks([A], {A: "committed"}, committed={A: commit}, **self.LOG).starts == {A: 10}
+        assert plan_seeks([A], {A: "committed"}, committed={A: commit}, **LOG).starts == {A: 10}
 
     def test_what_retention_took_is_counted(self):
-        plan = plan_seeks([A], {A: 3}, committed={}, **self.LOG)
+        plan = plan_seeks([A], {A: 3}, committed={}, **LOG)
         assert (plan.starts, plan.expired) == ({A: 10}, {A: 7})
 
     def test_a_place_beyond_the_log_is_named(self):
-        assert plan_seeks([A], {A: 91}, committed={}, **self.LOG).beyond == {A: (91, 90)}
+        assert plan_seeks([A], {A: 91}, committed={}, **LOG).beyond == {A: (91, 90)}
 
 
 class TestPositions:
