@@ -8,8 +8,8 @@ weights one step of Adagrad up the log-likelihood of what the user really took.
 from typing import NamedTuple
 
 import numpy as np
-from numba import njit
 
+from models.compiled import kernel
 from models.recommend.sources import (
     BASELINE,
     BASELINE_DECAY,
@@ -98,11 +98,11 @@ def gap_bucket(gap_ms):  # type: ignore[no-untyped-def]
     return 0 if gap_ms < 0 else 1 + np.searchsorted(GAP_EDGES_MS, gap_ms, side="right")
 
 
-_history_bucket = njit(cache=True)(history_bucket)
-_gap_bucket = njit(cache=True)(gap_bucket)
+_history_bucket = kernel()(history_bucket)
+_gap_bucket = kernel()(gap_bucket)
 
 
-@njit(cache=True)
+@kernel()
 def _rank(score, allowed, target):  # type: ignore[no-untyped-def]
     """1 + items scored higher + half of the ties (rounded down)."""
     higher, ties = 0, 0
@@ -116,13 +116,13 @@ def _rank(score, allowed, target):  # type: ignore[no-untyped-def]
     return np.float32(1 + higher + ties // 2)
 
 
-@njit(cache=True, fastmath=True)
+@kernel(fastmath=True)
 def _axpy(weight, x, z):  # type: ignore[no-untyped-def]
     for j in range(len(z)):
         z[j] += weight * x[j]
 
 
-@njit(cache=True, fastmath=True)
+@kernel(fastmath=True)
 def _softmax_in_place(z, bits):  # type: ignore[no-untyped-def]
     top = z[0]
     for j in range(len(z)):
@@ -138,7 +138,7 @@ def _softmax_in_place(z, bits):  # type: ignore[no-untyped-def]
         z[j] *= inverse
 
 
-@njit(cache=True, fastmath=True)
+@kernel(fastmath=True)
 def _dot(a, b):  # type: ignore[no-untyped-def]
     total = np.float32(0.0)
     for j in range(len(a)):
@@ -146,13 +146,13 @@ def _dot(a, b):  # type: ignore[no-untyped-def]
     return total
 
 
-@njit(cache=True)
+@kernel()
 def weights_of(combiner, length, gap_ms):  # type: ignore[no-untyped-def]
     """The weights for a user with ``length`` events, the last of them ``gap_ms`` ago (-1: none), float32 [F]."""
     return combiner.shared + combiner.by_history[_history_bucket(length)] + combiner.by_gap[_gap_bucket(gap_ms)]
 
 
-@njit(cache=True)
+@kernel()
 def add_sparse(weights, sparse, touched, m, z):  # type: ignore[no-untyped-def]
     """Turn raw transition values into features, in place, and add their part to ``z``."""
     for s in range(SPARSE):
@@ -163,7 +163,7 @@ def add_sparse(weights, sparse, touched, m, z):  # type: ignore[no-untyped-def]
             z[j] += w * sparse[s, j]
 
 
-@njit(cache=True)
+@kernel()
 def _learn(combiner, length, gap_ms, gradient, rate):  # type: ignore[no-untyped-def]
     hb, gb = _history_bucket(length), _gap_bucket(gap_ms)
     for f in range(FEATURES):
@@ -174,7 +174,7 @@ def _learn(combiner, length, gap_ms, gradient, rate):  # type: ignore[no-untyped
         combiner.by_gap[gb, f] += step
 
 
-@njit(cache=True, nogil=True)
+@kernel(nogil=True)
 def learn_events(events, histories, counts, combiner, tower, n, successors, rate, bias_rate, ranks):  # type: ignore[no-untyped-def]
     """Rank each scored event against all seen items, learn the combiner from it, then count the event.
 

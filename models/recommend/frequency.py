@@ -23,4 +23,5 @@ def log_q(recent: F32, *, recent_total: float, drawn: int, negatives: int, items
     share = recent / np.float32(max(recent_total, 1.0))
     chance = -np.expm1(drawn * np.log1p(-np.minimum(share, np.float32(0.999))))
     uniform = min(1.0, negatives / max(items, 1))
-    return np.log(np.maximum(chance + (1.0 - chance) * uniform, 1e-9)).astype(np.float32)
+    inside: F32 = np.log(np.maximum(chance + (1.0 - chance) * uniform, 1e-9)).astype(np.float32)
+    return inside

@@ -71,7 +71,7 @@ def all_vectors(state: State, config: ModelConfig) -> jax.Array:
 
 @jax.jit
 def _logits(states: jax.Array, vectors: jax.Array) -> jax.Array:
-    return states @ vectors[:, :-1].T + vectors[:, -1]
+    return states @ vectors[:, :-1].T + vectors[None, :, -1]
 
 
 def _bucket(count: int) -> int:

@@ -3,7 +3,6 @@
 from typing import NamedTuple
 
 import numpy as np
-from numpy.typing import NDArray
 
 from models.recommend.combiner import RANKERS
 from models.typing import F32, F64
@@ -20,10 +19,11 @@ class Figures(NamedTuple):
     ndcg_at_10: tuple[float, ...]
 
 
-def ndcg(ranks: F32) -> NDArray[np.float64]:
+def ndcg(ranks: F32) -> F32:
     """Discounted gain of a single true item at each rank: 1 / log2(1 + rank) inside the top 10, else 0."""
     inside = ranks <= TOP
-    return np.where(inside, 1.0 / np.log2(1.0 + np.where(inside, ranks, 1.0)), 0.0)
+    gains: F32 = np.where(inside, 1.0 / np.log2(1.0 + np.where(inside, ranks, 1.0)), 0.0)
+    return gains
 
 
 def sums(ranks: F32) -> F64:

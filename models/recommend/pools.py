@@ -9,8 +9,8 @@ donated JAX buffer) and must have called `reserve` for enough free space first.
 from typing import NamedTuple, TypeVar
 
 import numpy as np
-from numba import njit
 
+from models.compiled import kernel
 from models.typing import F32, I32, I64, U8
 
 FIRST_ROOM = 8
@@ -67,7 +67,8 @@ def empty_histories(rows: int, places: int = 1024) -> Histories:
     """No events yet, for ``rows`` users."""
     return Histories(
         np.zeros(rows, np.int64), np.zeros(rows, np.int32), np.zeros(rows, np.int32), np.zeros(1, np.int64),
-        np.zeros(places, np.int32), np.zeros(places, np.float32), np.zeros(places, np.int64), np.zeros(places, np.uint8),
+        np.zeros(places, np.int32), np.zeros(places, np.float32),
+        np.zeros(places, np.int64), np.zeros(places, np.uint8),
     )  # fmt: skip
 
 
@@ -103,7 +104,7 @@ def reserve_appends(histories: Histories, users: I32) -> Histories:
     return reserve(histories, 4 * int((histories.length[distinct] + events + FIRST_ROOM).sum()))
 
 
-@njit(cache=True)
+@kernel()
 def _compact(start, length, room, old, new, moved):  # type: ignore[no-untyped-def]
     head = 0
     for r in range(len(start)):
@@ -114,7 +115,7 @@ def _compact(start, length, room, old, new, moved):  # type: ignore[no-untyped-d
     return head
 
 
-@njit(cache=True)
+@kernel()
 def add(rows, r, key, weight, most):  # type: ignore[no-untyped-def]
     """Add ``weight`` to entry ``key`` of row ``r``; a full row of ``most`` entries gives up its weakest."""
     start, n = rows.start[r], rows.length[r]
@@ -145,7 +146,7 @@ def add(rows, r, key, weight, most):  # type: ignore[no-untyped-def]
     rows.length[r] = n + 1
 
 
-@njit(cache=True)
+@kernel()
 def append(histories, r, item, value, at_ms, action, most):  # type: ignore[no-untyped-def]
     """Append one event to the history of user row ``r`` and return its place in it.
 
@@ -169,7 +170,7 @@ def append(histories, r, item, value, at_ms, action, most):  # type: ignore[no-u
     return n
 
 
-@njit(cache=True)
+@kernel()
 def forget_oldest(histories, users, most):  # type: ignore[no-untyped-def]
     """Drop the oldest half of each history that this batch of ``users`` could make longer than ``most``."""
     h = histories
@@ -185,7 +186,7 @@ def forget_oldest(histories, users, most):  # type: ignore[no-untyped-def]
             h.length[r] = n - dropped
 
 
-@njit(cache=True)
+@kernel()
 def scrub_rows(rows, gone):  # type: ignore[no-untyped-def]
     """Drop every entry whose key is marked in ``gone``: its row will stand for something else."""
     for r in range(len(rows.start)):
@@ -198,7 +199,7 @@ def scrub_rows(rows, gone):  # type: ignore[no-untyped-def]
         rows.length[r] = kept
 
 
-@njit(cache=True)
+@kernel()
 def scrub_histories(histories, gone):  # type: ignore[no-untyped-def]
     """Drop every event on an item that is marked in ``gone``."""
     h = histories
@@ -212,7 +213,7 @@ def scrub_histories(histories, gone):  # type: ignore[no-untyped-def]
         h.length[r] = kept
 
 
-@njit(cache=True)
+@kernel()
 def replace_row(rows, r, keys, weights):  # type: ignore[no-untyped-def]
     """Make row ``r`` hold exactly these entries; `reserve` must have made room for them."""
     n = len(keys)

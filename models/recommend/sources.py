@@ -9,9 +9,9 @@ reader decays them to its own moment.
 from typing import Any, NamedTuple
 
 import numpy as np
-from numba import njit
 from numpy.typing import NDArray
 
+from models.compiled import kernel
 from models.recommend.pools import Rows, add, empty_rows, reserve, with_capacity
 from models.typing import F32, I64, Bools
 
@@ -116,7 +116,7 @@ def reserved(counts: Counts, events: int, successors: int) -> Counts:
     )
 
 
-@njit(cache=True)
+@kernel()
 def forget_item(counts, row):  # type: ignore[no-untyped-def]
     """Make ``row`` as if never counted (its item was evicted); entries that point to it fade by pruning."""
     counts.seen[row] = 0.0
@@ -126,7 +126,7 @@ def forget_item(counts, row):  # type: ignore[no-untyped-def]
     counts.changed[row] = True
 
 
-@njit(cache=True)
+@kernel()
 def observe(counts, history, pos, item, at_ms, successors):  # type: ignore[no-untyped-def]
     """Count one event on ``item`` by the user whose ``pos`` earlier items stand in ``history``.
 
@@ -163,7 +163,7 @@ def observe(counts, history, pos, item, at_ms, successors):  # type: ignore[no-u
             near *= np.float32(0.7)
 
 
-@njit(cache=True, fastmath=True)
+@kernel(fastmath=True)
 def log1p_scaled(value, gain, bits, out):  # type: ignore[no-untyped-def]
     """out = log(1 + gain * value), float32, absolute error below 1e-5: vectorises where logf would not."""
     n = len(value)
@@ -188,7 +188,7 @@ def log1p_scaled(value, gain, bits, out):  # type: ignore[no-untyped-def]
         out[j] = out[j] * np.float32(0.6931471806) + p * m
 
 
-@njit(cache=True, fastmath=True)
+@kernel(fastmath=True)
 def exp2_in_place(x, bits):  # type: ignore[no-untyped-def]
     """x = 2^x for float32 x >= -126, relative error below 1e-5: exponent bits and a polynomial."""
     n = len(x)
@@ -204,7 +204,7 @@ def exp2_in_place(x, bits):  # type: ignore[no-untyped-def]
         x[j] *= scale[j]
 
 
-@njit(cache=True, fastmath=True)
+@kernel(fastmath=True)
 def _decayed_to(value, last, now, half, bits, out):  # type: ignore[no-untyped-def]
     """out = value * 2^(-(now - last) / half)."""
     n = len(value)
@@ -216,7 +216,7 @@ def _decayed_to(value, last, now, half, bits, out):  # type: ignore[no-untyped-d
         out[j] *= value[j]
 
 
-@njit(cache=True)
+@kernel()
 def dense_features(counts, n, now_ms, out):  # type: ignore[no-untyped-def]
     """Features that depend on the item alone, at the present clock and event time ``now_ms``.
 
@@ -244,7 +244,7 @@ def dense_features(counts, n, now_ms, out):  # type: ignore[no-untyped-def]
         out[3 + DECAYS, j] = np.float32(1.0) if counts.seen[j] < FEW_SIGHTINGS else np.float32(0.0)
 
 
-@njit(cache=True)
+@kernel()
 def _spread(rows, item, weight, out, touched, is_touched, n):  # type: ignore[no-untyped-def]
     start = rows.start[item]
     for k in range(start, start + rows.length[item]):
@@ -257,7 +257,7 @@ def _spread(rows, item, weight, out, touched, is_touched, n):  # type: ignore[no
     return n
 
 
-@njit(cache=True)
+@kernel()
 def sparse_values(counts, history, times, pos, now_ms, with_baseline, out, touched, is_touched):  # type: ignore[no-untyped-def]
     """Transition values of every item that followed or preceded one of the user's last 20.
 

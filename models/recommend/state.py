@@ -39,8 +39,8 @@ class ModelConfig:
       evict_every: steps between two looks for expired rows.
     """
 
-    towers: TowerConfig = TowerConfig()
-    training: TrainingConfig = TrainingConfig()
+    towers: TowerConfig = dataclasses.field(default_factory=TowerConfig)
+    training: TrainingConfig = dataclasses.field(default_factory=TrainingConfig)
     successors: int = 256
     history_most: int = 4096
     combiner_rate: float = 0.05
@@ -179,7 +179,7 @@ def from_arrays(arrays: Arrays, config: ModelConfig) -> State:
 
     try:
         items = Vocab.from_arrays(part("items"), min_count=config.min_count)
-        counts = {
+        counts: dict[str, Any] = {
             name: pool(Rows, f"counts/{name}") if name in _COUNT_POOLS else np.array(arrays[f"counts/{name}"])
             for name in Counts._fields
         }

@@ -128,7 +128,8 @@ def train_step(learned: Learned, batch: TrainingBatch, *, config: TowerConfig) -
         return candidate_softmax_loss(logits, batch.target, batch.log_q)
 
     loss, (weight_grads, row_grads) = jax.value_and_grad(loss_of, argnums=(0, 1))(learned.weights, id_rows)
-    updates, moments = _optimizer(config).update(weight_grads, learned.moments, learned.weights)
+    with jax.numpy_dtype_promotion("standard"):  # optax raises a float to an integer power
+        updates, moments = _optimizer(config).update(weight_grads, learned.moments, learned.weights)
     weights = optax.apply_updates(learned.weights, updates)
 
     step = learned.step + 1
@@ -169,7 +170,8 @@ def user_states(
     config: TowerConfig,
 ) -> Float[Array, "W D"]:
     """The user tower's state after the last event of each window, read from all item vectors."""
-    return states_of_inputs(weights, vectors[item], item, value, action, gap, config=config)
+    states: Array = states_of_inputs(weights, vectors[item], item, value, action, gap, config=config)
+    return states
 
 
 @functools.partial(jax.jit, static_argnames="config")

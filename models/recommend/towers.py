@@ -129,6 +129,6 @@ class Towers(nnx.Module):
         return states.swapaxes(0, 1) * (2.0 / jnp.sqrt(jnp.float32(d)))
 
 
-def score(users: Float[Array, "*B D"], items: Float[Array, "M D1"], bias_factor: float) -> Float[Array, "*B M"]:
+def score(users: Float[Array, "B D"], items: Float[Array, "M D1"], bias_factor: float) -> Float[Array, "B M"]:
     """Logits of every user state against every item: inner product plus the item's scaled bias."""
-    return users @ items[:, :-1].T + bias_factor * items[:, -1]
+    return users @ items[:, :-1].T + bias_factor * items[None, :, -1]

@@ -8,8 +8,8 @@ event before it as input, so that one window gives L predictions.
 from typing import NamedTuple
 
 import numpy as np
-from numba import njit
 
+from models.compiled import kernel
 from models.recommend.pools import Histories, append
 from models.typing import F32, I32, I64
 
@@ -37,19 +37,19 @@ def empty_windows(count: int, length: int) -> Windows:
     return Windows(*(np.zeros((count, length), np.int32) for _ in range(4)))
 
 
-@njit(cache=True)
+@kernel()
 def value_bucket(value):  # type: ignore[no-untyped-def]
     """0 for none, else 1 + the whole part of the value between 0 and 10."""
     return 0 if np.isnan(value) else 1 + int(min(max(value, 0.0), 10.0))
 
 
-@njit(cache=True)
+@kernel()
 def gap_bucket(gap_ms):  # type: ignore[no-untyped-def]
     """1 + floor(log2(seconds + 1)), at most 25; 0 stands for no event at all."""
     return 1 + min(24, int(np.log2(max(gap_ms, 0) / 1000.0 + 1.0)))
 
 
-@njit(cache=True)
+@kernel()
 def _fill(windows, w, histories, user, first, last, end_ms):  # type: ignore[no-untyped-def]
     h, length = histories, windows.item.shape[1]
     start = h.start[user]
@@ -63,7 +63,7 @@ def _fill(windows, w, histories, user, first, last, end_ms):  # type: ignore[no-
         windows.gap[w, at] = gap_bucket(following - h.at_ms[k])
 
 
-@njit(cache=True)
+@kernel()
 def query_windows(histories, users, pos, at_ms, windows):  # type: ignore[no-untyped-def]
     """Fill ``windows`` with what each user did before place ``pos``, asked at ``at_ms``."""
     length = windows.item.shape[1]
@@ -71,7 +71,7 @@ def query_windows(histories, users, pos, at_ms, windows):  # type: ignore[no-unt
         _fill(windows, w, histories, users[w], max(0, pos[w] - length), pos[w], at_ms[w])
 
 
-@njit(cache=True)
+@kernel()
 def training_windows(histories, users, ends, windows, targets):  # type: ignore[no-untyped-def]
     """Fill ``windows`` and ``targets`` [W, L] so that the last target is place ``ends`` of the history."""
     length = windows.item.shape[1]
@@ -84,7 +84,7 @@ def training_windows(histories, users, ends, windows, targets):  # type: ignore[
             targets[w, length - 1 - (end - place)] = histories.item[start + place]
 
 
-@njit(cache=True)
+@kernel()
 def append_all(histories, user, item, value, at_ms, action, most, pos):  # type: ignore[no-untyped-def]
     """Append a batch of events in order and note each one's place in ``pos``."""
     for b in range(len(user)):

@@ -1,0 +1,23 @@
+"""How a loop over rows becomes machine code: one decorator for every kernel of `models`."""
+
+import inspect
+from collections.abc import Callable
+from typing import Any
+
+from numba import njit
+
+
+def kernel(*, fastmath: bool = False, nogil: bool = False) -> Callable[[Callable[..., Any]], Any]:
+    """Compile a function with Numba and keep the machine code on disk.
+
+    What is compiled is the function as written, without the shape checks that a test run wraps around it.
+
+    Args:
+      fastmath: sums may be taken in another order, which lets them use vector instructions.
+      nogil: other threads run meanwhile.
+    """
+
+    def compiled(function: Callable[..., Any]) -> Any:
+        return njit(cache=True, fastmath=fastmath, nogil=nogil)(inspect.unwrap(function))
+
+    return compiled
