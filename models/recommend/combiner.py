@@ -104,15 +104,15 @@ _gap_bucket = kernel()(gap_bucket)
 
 @kernel()
 def _rank(score, allowed, target):  # type: ignore[no-untyped-def]
-    """1 + items scored higher + half of the ties (rounded down)."""
+    """1 + items scored higher + half of the ties (rounded down); a target scored NaN is behind all others."""
     higher, ties = 0, 0
     mine = score[target]
     for j in range(len(score)):
         if allowed[j] and j != target:
-            if score[j] > mine:
-                higher += 1
-            elif score[j] == mine:
+            if score[j] == mine:
                 ties += 1
+            elif not score[j] < mine:
+                higher += 1
     return np.float32(1 + higher + ties // 2)
 
 

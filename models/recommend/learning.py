@@ -7,6 +7,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from models.errors import ShapeError
 from models.recommend import metrics, pools, sources, step
 from models.recommend.combiner import RANKERS, Events, learn_events
 from models.recommend.state import RECENT_MOST, ModelConfig, State, fit_capacity
@@ -82,15 +83,25 @@ def learn(state: State, columns: Columns, config: ModelConfig) -> Learnt:
     """Rank the batch's sampled events, count every event, and take the tower steps.
 
     Every event is judged by histories strict up to it and by tower weights of the batch before.
+
+    Raises:
+      ShapeError: the batch could overflow a history of ``config.history_most`` events.
     """
     count = len(columns.user)
     if count == 0:
         return Learnt(np.zeros(metrics.SUMS), np.zeros((0, len(RANKERS)), np.float32), float("nan"))
+    if count > config.history_most:
+        raise ShapeError(
+            f"a batch must not be longer than history_most = {config.history_most} events, got {count}; split it first"
+        )
     pools.forget_oldest(state.histories, columns.user, config.history_most)
     state.histories = pools.reserve_appends(state.histories, columns.user)
     state.counts = sources.reserved(state.counts, count, config.successors)
     pos = np.zeros(count, np.int32)
-    append_all(state.histories, *columns, config.history_most, pos)
+    append_all(
+        state.histories, columns.user, columns.item, columns.value, columns.at_ms, columns.action,
+        config.history_most, pos,
+    )  # fmt: skip
     scored = is_scored(state.learned_events, count, config.evaluate_sample)
     logits = tower_logits(state, columns, pos, scored, config)
     events = Events(*columns, scored=scored, pos=pos)
@@ -174,7 +185,9 @@ def evict_expired(state: State, config: ModelConfig) -> tuple[list[tuple[str, in
             pools.scrub_histories(state.histories, gone)
             pools.scrub_rows(state.hidden, gone)
             for pool in (state.counts.after, state.counts.before, state.counts.near):
+                lengths = pool.length.copy()
                 pools.scrub_rows(pool, gone)
+                state.counts.changed[pool.length != lengths] = True
             key = jax.random.fold_in(jax.random.key(config.seed), state.step)
             state.towers = step.reset_rows(state.towers, jnp.asarray(rows), key, config=config.towers)
     if config.user_ttl_days > 0:

@@ -1,7 +1,7 @@
 """Growing rows in one pool: the sparse tables of counts, and the histories of users.
 
 A row is a stretch of the pool. It starts with no room, doubles when it is full and leaves its old
-stretch behind as garbage, which `compact` drops. So memory follows what was counted, not rows x rows.
+stretch behind as zeros, which `compacted` drops. So memory follows what was counted, not rows x rows.
 The kernels change the arrays that they are given; whoever calls them owns those arrays (as with a
 donated JAX buffer) and must have called `reserve` for enough free space first.
 """
@@ -86,11 +86,17 @@ def with_capacity(pool: P, rows: int) -> P:
 
 def reserve(pool: P, places: int) -> P:
     """The same pool with at least ``places`` free places; compacted when it has to move anyway."""
-    columns = pool[4:]
-    if len(columns[0]) - int(pool.head[0]) >= places:
+    if len(pool[4]) - int(pool.head[0]) >= places:
         return pool
-    needed = int(pool.room.sum(dtype=np.int64)) + places
-    fresh = tuple(np.zeros(max(2 * needed, 1024), column.dtype) for column in columns)
+    owned = int(pool.room.sum(dtype=np.int64))
+    return compacted(pool, max(owned + 2 * places, 1024 - owned))
+
+
+def compacted(pool: P, places: int = 0) -> P:
+    """The same rows one behind the other, without the garbage between them, and ``places`` free places."""
+    columns = pool[4:]
+    size = int(pool.room.sum(dtype=np.int64)) + places
+    fresh = tuple(np.zeros(size, column.dtype) for column in columns)
     start = np.zeros_like(pool.start)
     head = np.zeros(1, np.int64)
     for old, new in zip(columns, fresh, strict=True):
@@ -123,7 +129,7 @@ def add(rows, r, key, weight, most):  # type: ignore[no-untyped-def]
         if rows.key[k] == key:
             rows.weight[k] += weight
             return
-    if n == most:
+    if n >= most:
         weakest = start
         for k in range(start + 1, start + n):
             if rows.weight[k] < rows.weight[weakest]:
@@ -137,6 +143,7 @@ def add(rows, r, key, weight, most):  # type: ignore[no-untyped-def]
         for k in range(n):
             rows.key[head + k] = rows.key[start + k]
             rows.weight[head + k] = rows.weight[start + k]
+            rows.key[start + k], rows.weight[start + k] = 0, 0.0
         rows.start[r] = head
         rows.room[r] = room
         rows.head[0] = head + room
@@ -160,6 +167,7 @@ def append(histories, r, item, value, at_ms, action, most):  # type: ignore[no-u
         for k in range(n):
             h.item[head + k], h.value[head + k] = h.item[start + k], h.value[start + k]
             h.at_ms[head + k], h.action[head + k] = h.at_ms[start + k], h.action[start + k]
+            h.item[start + k], h.value[start + k], h.at_ms[start + k], h.action[start + k] = 0, 0.0, 0, 0
         h.start[r] = head
         h.room[r] = room
         h.head[0] = head + room

@@ -157,11 +157,8 @@ def to_arrays(state: State) -> Arrays:
 
 
 def _pool_arrays(name: str, pool: Any) -> Arrays:
-    used = int(pool.head[0])
-    return {
-        f"{name}/{part}": (value[:used] if at > 3 else value).copy()
-        for at, (part, value) in enumerate(pool._asdict().items())
-    }
+    """A pool without garbage, so that the bytes depend on what was learned alone."""
+    return {f"{name}/{part}": value.copy() for part, value in pools.compacted(pool)._asdict().items()}
 
 
 def from_arrays(arrays: Arrays, config: ModelConfig) -> State:

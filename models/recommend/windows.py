@@ -113,6 +113,7 @@ def choose_training(
     past = (
         recent_users[generator.integers(0, max(len(recent_users), 1), missing)] if len(recent_users) else distinct[:0]
     )
+    past = past[lengths[past] > 0]
     places = (generator.random(len(past)) * lengths[past]).astype(np.int32)
     return np.concatenate([distinct[kept], past]).astype(np.int32), np.concatenate([ends[kept], places]).astype(
         np.int32

@@ -4,6 +4,7 @@ Decides which interactions are learned, which repeats are left out, and who gets
 `models.recommend.learning`; reading, publishing and the clock belong to the caller.
 """
 
+import itertools
 from collections.abc import Sequence
 from typing import Any, Final, NamedTuple, get_args
 
@@ -59,13 +60,21 @@ class Learner:
         """Items that lost their row since the caller last looked; it empties the list."""
 
     def learn(self, entries: Sequence[Entry]) -> Learned:
-        """Take entries in arrival order: the catalogue's first, then every interaction, scored before it is learned."""
+        """Take entries in arrival order: the catalogue's first, then every interaction, scored before it is learned.
+
+        What a user did in the batch before the tombstone that erases him is not learned.
+        """
         interactions = [entry for entry in entries if isinstance(entry, Interaction)]
         if len(interactions) < len(entries):
             self._take_catalogue([entry for entry in entries if isinstance(entry, Item | Withdrawn)])
-            for entry in entries:
-                if isinstance(entry, Erased):
-                    self._erase(entry.user_id)
+            erased = {entry.user_id: at for at, entry in enumerate(entries) if isinstance(entry, Erased)}
+            for user_id in erased:
+                self._erase(user_id)
+            interactions = [
+                entry
+                for at, entry in enumerate(entries)
+                if isinstance(entry, Interaction) and at > erased.get(entry.user_id, -1)
+            ]
         fresh = self._without_repeats(interactions)
         chosen = [event for event in fresh if event.action in rules.LEARNED_ACTIONS]
         self._hide([event for event in fresh if event.action in rules.HIDING_ACTIONS])
@@ -82,8 +91,8 @@ class Learner:
             if event.event_id not in known:
                 known[event.event_id] = None
                 fresh.append(event)
-        for _ in range(len(known) - self.config.dedupe_window):
-            del known[next(iter(known))]
+        for oldest in list(itertools.islice(known, max(0, len(known) - self.config.dedupe_window))):
+            del known[oldest]
         self.state.repeated_events += len(interactions) - len(fresh)
         return fresh
 
@@ -114,6 +123,7 @@ class Learner:
             state.fit_capacity(self.state, self.config)
             users = self.state.users.rows(event.user_id for event in known)
             items = self.state.items.rows(event.item_id for event in known)
+            self.state.users.touch(users, np.array([event.occurred_at_ms for event in known], np.int64))
             learning.hide(self.state, users.tolist(), items.tolist(), self.config)
 
     def _take_catalogue(self, entries: Sequence[Item | Withdrawn]) -> None:
