@@ -190,7 +190,7 @@ def log1p_scaled(value, gain, bits, out):  # type: ignore[no-untyped-def]
 
 @kernel(fastmath=True)
 def exp2_in_place(x, bits):  # type: ignore[no-untyped-def]
-    """x = 2^x for float32 x >= -126, relative error below 1e-5: exponent bits and a polynomial."""
+    """x = 2^x for float32 x >= -126, relative error below 1e-4: exponent bits and a polynomial."""
     n = len(x)
     for j in range(n):
         whole = np.floor(x[j])
