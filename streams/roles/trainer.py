@@ -1,15 +1,18 @@
 """The trainer: reads what happened in order of time, learns it, and tells the recommenders.
 
 The event loop moves records; one thread owns the state. A batch is cut by the merger from all partitions, and the
-offsets that it reaches belong to the state from then on: a snapshot holds both, and a restart continues from it.
+offsets that it reaches travel with it and belong to the state from then on: a snapshot holds both, and a restart
+continues from it. While one batch is learned the next one is already cut, and what a flush tells is published beside
+the learning, so that the thread never waits for the loop.
 """
 
 from __future__ import annotations
 
 import asyncio
 import time
+from collections import deque
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -37,6 +40,23 @@ METRICS_EVERY_STEPS = 10
 """Steps of one window of prequential figures: by steps and not by time, so that a replay gives the same windows."""
 MOST_STATES = 1_000
 """Item states of one flush; the rest follow with the next."""
+AHEAD = 2
+"""Batches handed to the learning thread: one that it learns, one that waits for it."""
+
+
+class _Reached(NamedTuple):
+    """How far the records go that a state has learned: next offset and clock, ms, of each partition."""
+
+    offsets: dict[Source, int]
+    clocks: dict[Source, int]
+
+
+class _Done(NamedTuple):
+    """What the learning thread gives back after a batch: what to publish, and the state where a snapshot is due."""
+
+    outs: list[Out]
+    step: int
+    arrays: Arrays | None
 
 
 class Trainer:
@@ -61,8 +81,13 @@ class Trainer:
         self.rejected = 0
         self.loss = float("nan")
         self.saved_step = self.learner.state.step
+        self.learning: deque[tuple[_Reached, asyncio.Task[_Done]]] = deque()
         self.saving: asyncio.Task[None] | None = None
+        self.flushing: asyncio.Task[None] | None = None
         self.flushed_s = 0.0
+        self.told_version = -1
+        self.connected = asyncio.Event()
+        self.publishing = asyncio.Lock()
         self.stopping = asyncio.Event()
         self.idle = asyncio.Event()
         self.app = self._app(connection)
@@ -100,14 +125,20 @@ class Trainer:
     def _offering(self, kind: Any) -> Any:
         async def offer(chunk: BytesChunk) -> None:
             entries, letters = entries_of(chunk.records, kind, dead_letters=self.names[topics.DEAD_LETTERS.name])
+            if letters:  # handed over first: a snapshot that steps over them waits for them
+                await self.connected.wait()
+                async with self.publishing:
+                    if self.stopping.is_set():
+                        return
+                    await self.publisher.perform(letters)
+                if not self.app.reader.is_current(chunk):
+                    return
+                self.rejected += len(letters)
             stamped = [
                 Stamped(chunk.source, record.timestamp, record.offset, entry)
                 for record, entry in zip(chunk.records, entries, strict=True)
             ]
             self.merger.offer(chunk.source, stamped, now_ms=_monotonic_ms())
-            if letters:
-                self.rejected += len(letters)
-                await self.publisher.perform(letters)
 
         return offer
 
@@ -116,6 +147,7 @@ class Trainer:
     async def _run(self, _app: Any = None) -> None:
         try:
             await self.publisher.start()
+            self.connected.set()
             await self._learn_until_stopped()
         except Exception as error:
             end_process(error)
@@ -135,9 +167,12 @@ class Trainer:
                 await self._learn(self.merger.take(size, now_ms=_monotonic_ms()))
             else:
                 waited_since = now_s if available and waited_since is None else waited_since
+                await self._settle(0)
                 await asyncio.sleep(0.002)
-            if time.monotonic() - self.flushed_s >= self.settings.trainer.flush_ms / 1000:
-                await self._flush()
+            if now_s - self.flushed_s >= self.settings.trainer.flush_ms / 1000 and _is_over(self.flushing):
+                self.flushed_s = now_s
+                self.flushing = asyncio.create_task(self._flush())
+        await self._settle(0)
 
     def _note_positions(self) -> None:
         reader = self.app.reader
@@ -147,41 +182,63 @@ class Trainer:
         reader.release(self.merger.under_bound())
 
     async def _learn(self, batch: list[Stamped[Entry | None]]) -> None:
+        """Hand a batch to the thread, and wait until it has taken up all but the newest."""
         for record in batch:
             self.offsets[record.source] = record.offset + 1
         self.clocks = self.merger.clocks()
-        result = await self.core(self.learner.learn, [record.value for record in batch if record.value is not None])
-        for source in {record.source for record in batch}:
-            if source in self.app.reader.assigned:
-                self.app.reader.done(source, self.offsets[source])
+        entries = [record.value for record in batch if record.value is not None]
+        may_save = _is_over(self.saving)
+        learning = asyncio.create_task(self.core(self._learned, entries, may_save=may_save))
+        self.learning.append((_Reached(dict(self.offsets), self.clocks), learning))
+        await self._settle(AHEAD - 1)
+
+    async def _settle(self, most: int) -> None:
+        """Wait until at most ``most`` batches are under way, and do what the others asked for."""
+        while len(self.learning) > most:
+            reached, learning = self.learning[0]
+            done = await learning
+            self.learning.popleft()
+            for source in self.app.reader.assigned:
+                if source in reached.offsets:
+                    self.app.reader.done(source, reached.offsets[source])
+            await self.publisher.perform(done.outs)
+            if done.arrays is not None:
+                if self.saving is not None:
+                    await self.saving
+                self.saving = asyncio.create_task(self._save(done.step, done.arrays, reached))
+
+    # --- on the learning thread, the only one that touches the state ---------------------------------------------
+
+    def _learned(self, entries: list[Entry], *, may_save: bool) -> _Done:
+        result = self.learner.learn(entries)
         self.window += result.learnt.sums
         self.loss = result.learnt.loss
         state = self.learner.state
-        if result.learned and state.step % METRICS_EVERY_STEPS == 0:
-            await self._publish_metrics()
+        outs = [self._prequential()] if result.learned and state.step % METRICS_EVERY_STEPS == 0 else []
         every = self.settings.trainer.snapshot_every_steps
-        if every and state.step - self.saved_step >= every:
-            await self._snapshot()
+        is_due = may_save and every > 0 and state.step - self.saved_step >= every
+        return _Done(outs, state.step, self._copied() if is_due else None)
 
-    # --- what it tells ---------------------------------------------------------------------------------------------
+    def _copied(self) -> Arrays:
+        self.saved_step = self.learner.state.step
+        return to_arrays(self.learner.state)
 
-    async def _flush(self) -> None:
-        self.flushed_s = time.monotonic()
-        await self.publisher.perform(await self.core(self._announcement))
-        await self.publisher.perform(
-            [self._metric("trainer", self._figures(), events=self.learner.state.learned_events)]
-        )
-
-    def _announcement(self) -> list[Out]:
+    def _announcement(self, waiting: int) -> list[Out]:
         learner = self.learner
         announcement = self.announcer.announce(learner.state, learner.evicted_items, most=MOST_STATES)
         learner.evicted_items = []
+        figures = self._metric("trainer", self._figures(waiting), events=learner.state.learned_events)
+        version = announcement.weights.version
+        if not announcement.states and version == self.told_version:
+            return [figures]  # a quiet night fills no topic
+        self.told_version = version
         topic = self.names[topics.ITEM_STATES.name]
         outs = [Out(topic=topic, key=s.item_id.encode(), value=codec.encode(s)) for s in announcement.states]
         weights = self.names[topics.MODEL_WEIGHTS.name]
-        return [*outs, Out(topic=weights, key=TOWER_KEY.encode(), value=codec.encode(announcement.weights))]
+        outs.append(Out(topic=weights, key=TOWER_KEY.encode(), value=codec.encode(announcement.weights)))
+        return [*outs, figures]
 
-    def _figures(self) -> dict[str, float]:
+    def _figures(self, waiting: int) -> dict[str, float]:
         state = self.learner.state
         return {
             "learned": float(state.learned_events),
@@ -190,10 +247,10 @@ class Trainer:
             "items": float(len(state.items)),
             "users": float(len(state.users)),
             "skew_ms": float(self.merger.max_skew_ms),
-            "waiting": float(len(self.merger)),
+            "waiting": float(waiting),
         } | ({"loss": self.loss} if np.isfinite(self.loss) else {})
 
-    async def _publish_metrics(self) -> None:
+    def _prequential(self) -> Out:
         window, total = metrics.figures(self.window), metrics.figures(self.learner.state.totals)
         values = {"learned": float(self.learner.state.learned_events), "total_events": float(total.events)}
         for at, ranker in enumerate(RANKERS):
@@ -203,27 +260,28 @@ class Trainer:
                 f"total_{ranker}_ndcg_at_10": total.ndcg_at_10[at],
             }
         self.window = np.zeros(metrics.SUMS)
-        await self.publisher.perform([self._metric("prequential", values, events=window.events)])
+        return self._metric("prequential", values, events=window.events)
 
     def _metric(self, series: str, values: dict[str, float], *, events: int) -> Out:
         state = self.learner.state
         metric = Metric(series=series, at_ms=state.newest_ms, step=state.step, events=events, values=values)
         return Out(topic=self.names[topics.METRICS.name], key=series.encode(), value=codec.encode(metric))
 
-    async def _snapshot(self) -> None:
-        """Copy the state between two batches; writing goes on beside the learning."""
-        if self.saving is not None and not self.saving.done():
-            return
-        step = self.saved_step = self.learner.state.step
-        offsets = {f"{topic}/{partition}": offset for (topic, partition), offset in sorted(self.offsets.items())}
-        clocks = {f"{topic}/{partition}": clock for (topic, partition), clock in sorted(self.clocks.items())}
-        arrays = await self.core(to_arrays, self.learner.state)
-        self.saving = asyncio.create_task(self._save(step, arrays, offsets, clocks))
+    # --- what it tells ---------------------------------------------------------------------------------------------
 
-    async def _save(self, step: int, arrays: Arrays, offsets: dict[str, int], clocks: dict[str, int]) -> None:
+    async def _flush(self) -> None:
+        """Publish what changed; one at a time, so that versions leave in order."""
+        try:
+            await self.publisher.perform(await self.core(self._announcement, len(self.merger)))
+        except Exception as error:
+            end_process(error)
+
+    async def _save(self, step: int, arrays: Arrays, reached: _Reached) -> None:
         """Make a snapshot durable once all letters that it steps over are, and say so."""
         try:
             await self.publisher.flush()
+            offsets = {f"{topic}/{partition}": at for (topic, partition), at in sorted(reached.offsets.items())}
+            clocks = {f"{topic}/{partition}": at for (topic, partition), at in sorted(reached.clocks.items())}
             ref = await self.disk(
                 snapshots.save, self.settings.snapshot_dir, step, arrays, offsets=offsets,
                 meta={"clocks": clocks, "fingerprint": self.fingerprint}, keep=self.settings.trainer.keep_snapshots,
@@ -234,24 +292,27 @@ class Trainer:
             topic = self.names[topics.MODEL_SNAPSHOTS.name]
             await self.publisher.perform([Out(topic=topic, key=b"trainer", value=codec.encode(notice))])
             assigned = self.app.reader.assigned
-            await self.app.reader.commit(
-                {at: offsets[f"{at[0]}/{at[1]}"] for at in assigned if f"{at[0]}/{at[1]}" in offsets}
-            )
+            await self.app.reader.commit({at: reached.offsets[at] for at in assigned if at in reached.offsets})
         except Exception as error:
             end_process(error)
 
     async def _drain(self, *_: Any, **__: Any) -> None:
-        """Finish the batch, keep the state, and let everything out that is under way."""
+        """Finish the batches, keep the state, and let everything out that is under way."""
         self.stopping.set()
         await self.idle.wait()
+        for task in (self.flushing, self.saving):
+            if task is not None:
+                await task
         if self.learner.state.step > self.saved_step:
-            if self.saving is not None:
-                await self.saving
             await self._flush()
-            await self._snapshot()
-        if self.saving is not None:
-            await self.saving
-        await self.publisher.stop()
+            arrays = await self.core(self._copied)
+            await self._save(self.learner.state.step, arrays, _Reached(self.offsets, self.clocks))
+        async with self.publishing:
+            await self.publisher.stop()
+
+
+def _is_over(task: asyncio.Task[None] | None) -> bool:
+    return task is None or task.done()
 
 
 def _monotonic_ms() -> int:
