@@ -30,8 +30,10 @@ def from_kafka(kafka: Engine, log: EventLog, warm: int) -> dict[str, Any]:
     tables = {"trainer": {"batch_size": BATCH, "evaluate_sample": SAMPLE}}
     started_ms = time.time_ns() // 1_000_000
     with kafka.role("trainer", tables) as trainer:
-        kafka.wait_until_learned(trainer, len(log), timeout_s=TIMEOUT_S, say=say)
+        warmed = kafka.wait_until_learned(trainer, warm, timeout_s=TIMEOUT_S, say=say)
         cpu_s = trainer.cpu_s()
+        kafka.wait_until_learned(trainer, len(log), timeout_s=TIMEOUT_S, say=say)
+        cpu_s = trainer.cpu_s() - cpu_s
     seen = [(at_ms, metric.values) for at_ms, metric in kafka.metrics("trainer") if at_ms >= started_ms]
     curve = [(at_ms, values["learned"]) for at_ms, values in seen if warm <= values["learned"]]
     first = curve[0]
@@ -40,7 +42,7 @@ def from_kafka(kafka: Engine, log: EventLog, warm: int) -> dict[str, Any]:
         raise RuntimeError(f"expected figures from {warm} to {len(log)} events learned, got one; use more events")
     return {
         "events_per_s": (last[1] - first[1]) / (last[0] - first[0]) * 1000,
-        "cpu_us_per_event": cpu_s / len(log) * 1e6,
+        "cpu_us_per_event": cpu_s / (len(log) - warmed) * 1e6,
         "skew_ms": seen[-1][1]["skew_ms"],
         "rejected": seen[-1][1]["rejected"],
     }

@@ -136,8 +136,8 @@ class Engine:
 
     def wait_until_learned(
         self, role: Role, count: int, *, timeout_s: float, say: Callable[[str], None] = lambda _: None
-    ) -> None:
-        """Return once the trainer says that it has learned ``count`` events.
+    ) -> int:
+        """Return once the trainer says that it has learned ``count`` events, with the number that it says.
 
         Raises:
           RuntimeError: it ended, or did not get there in time.
@@ -156,6 +156,7 @@ class Engine:
                     say(f"  learned {learned:,.0f} of {count:,}")
                 if time.monotonic() > deadline_s:
                     raise RuntimeError(f"expected {count} events learned in {timeout_s:.0f} s, got {learned:.0f}")
+        return int(learned)
 
     @contextlib.contextmanager
     def _consumer(self) -> Iterator[Consumer]:
