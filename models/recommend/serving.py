@@ -8,8 +8,8 @@ products; the items that the user's history leads to are added exactly. Both kin
 from typing import NamedTuple
 
 import numpy as np
-from numba import njit
 
+from models.compiled import kernel
 from models.recommend.combiner import SPARSE_GAIN, TOWER, Combiner, weights_of
 from models.recommend.sources import DENSE, SPARSE, Counts, dense_features, sparse_values
 from models.typing import F32, I32, I64, Bools
@@ -83,7 +83,7 @@ def query(combiner: Combiner, state: F32, length: int, gap_ms: int) -> tuple[F32
     return np.concatenate([weights[:DENSE], tower * state, np.array([tower, 1.0], np.float32)]), weights
 
 
-@njit(cache=True)
+@kernel()
 def _insert(rows, scores, filled, row, score):  # type: ignore[no-untyped-def]
     """Keep the best, sorted by score and then row; gives how many places are filled."""
     k = len(rows)
@@ -97,7 +97,7 @@ def _insert(rows, scores, filled, row, score):  # type: ignore[no-untyped-def]
     return min(filled + 1, k)
 
 
-@njit(cache=True, nogil=True)
+@kernel(nogil=True)
 def rank_user(  # type: ignore[no-untyped-def]
     counts, augmented, hit_rows, hit_scores, q, weights, history, times, had, now_ms, allowed, k, scratch
 ):
@@ -171,7 +171,7 @@ def rank_user(  # type: ignore[no-untyped-def]
     return rows, scores, parts, because, filled
 
 
-@njit(cache=True)
+@kernel()
 def _strongest(counts, history, row):  # type: ignore[no-untyped-def]
     """Which of the user's last five items led to ``row`` most; 0 where none did."""
     best, best_weight = 0, np.float32(0.0)
@@ -189,7 +189,7 @@ def _strongest(counts, history, row):  # type: ignore[no-untyped-def]
     return best
 
 
-@njit(cache=True)
+@kernel()
 def had_rows(history, actions, rewatchable, hidden):  # type: ignore[no-untyped-def]
     """Rows that must not come back to a user: hidden ones, and those had by an action that is not rewatchable.
 

@@ -13,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from models.recommend import step
+from models.recommend.combiner import Combiner
 from models.recommend.sources import Counts
 from models.recommend.state import ModelConfig, State
 from models.typing import F32, I32
@@ -23,8 +24,11 @@ TOWER_KEY: Final = "hybrid"
 """Key of the one record on ``model-weights.v1``."""
 MOVED = 0.05
 """A vector that moved by more than this share of its length is published again."""
+COMBINER_PARTS: Final = ("shared", "by_history", "by_gap")
 STRIPE = 16_384
 """Unchanged rows that are looked at for movement at one flush; a larger catalogue is looked at in turns."""
+MOVED_SHARE = 8
+"""One record in so many is kept for rows that have moved, so that many changed ones cannot crowd them out for ever."""
 WIRE_SUCCESSORS = 128
 """Strongest successors and predecessors in a record."""
 
@@ -43,15 +47,19 @@ class Announcer:
         self._config = config
         self._fingerprint = fingerprint
         self._published: F32 = np.zeros((0, config.towers.dim + 1), np.float32)
-        self._stripe = 0
+        self._is_out = np.zeros(0, np.bool_)
+        """Rows whose item has had a record."""
+        self._turn = self._stripe = 0
 
     def announce(self, state: State, evicted: list[tuple[str, int]], *, most: int) -> Announcement:
         """Collect what changed, at most ``most`` items; the others follow with later flushes.
 
         Clears the marks of the rows that it takes. ``evicted``: ids that lost the row given beside them.
         """
+        self._fit(state.items.capacity)
+        self._is_out[[row for _, row in evicted]] = False
         rows, vectors = self._chosen(state, most)
-        version = state.step
+        version = state.learned_events
         states = [
             ItemState(
                 item_id=item_id, row=row, version=version, live=False, clock_events=0, clock_ms=0, first_seen_ms=0
@@ -60,19 +68,31 @@ class Announcer:
         ]
         columns = zip(rows.tolist(), vectors, strict=True)
         states += [_item_state(state, row, vector, version) for row, vector in columns]
-        self._published[rows] = vectors
+        self._published[rows], self._is_out[rows] = vectors, True
         state.counts.changed[rows] = False
         return Announcement(states, self._weights(state, len(states)))
 
+    def _fit(self, capacity: int) -> None:
+        missing = capacity - len(self._published)
+        if missing > 0:
+            blank = np.zeros((missing, self._published.shape[1]), np.float32)
+            self._published = np.concatenate([self._published, blank])
+            self._is_out = np.concatenate([self._is_out, np.zeros(missing, np.bool_)])
+
+    def _changed(self, state: State, most: int) -> I32:
+        """Rows whose turn it is: items that nobody has heard of first, the others round and round."""
+        changed = np.nonzero(state.counts.changed[: state.items.used])[0]
+        changed = changed[changed > 0]
+        if len(changed) > most:
+            ahead = (changed - self._turn) % state.items.used
+            changed = changed[np.lexsort((ahead, self._is_out[changed]))[:most]]
+            told = changed[self._is_out[changed]]
+            self._turn = int(told[-1]) + 1 if len(told) else self._turn
+        return np.sort(changed).astype(np.int32)
+
     def _chosen(self, state: State, most: int) -> tuple[I32, F32]:
         used = state.items.used
-        if len(self._published) < state.items.capacity:
-            missing = state.items.capacity - len(self._published)
-            self._published = np.concatenate(
-                [self._published, np.zeros((missing, self._published.shape[1]), np.float32)]
-            )
-        changed = np.nonzero(state.counts.changed[:used])[0]
-        changed = changed[changed > 0][:most].astype(np.int32)
+        changed = self._changed(state, most - most // MOVED_SHARE)
         self._stripe = 1 if self._stripe >= used else max(self._stripe, 1)
         stripe = np.arange(self._stripe, min(used, self._stripe + STRIPE), dtype=np.int32)
         self._stripe += STRIPE
@@ -91,10 +111,9 @@ class Announcer:
         return looked_at[taken], vectors[taken]
 
     def _weights(self, state: State, item_states: int) -> ModelWeights:
-        arrays = {f"combiner/{name}": getattr(state.combiner, name) for name in ("shared", "by_history", "by_gap")}
-        arrays |= tower_arrays(state.towers.weights)
+        arrays = combiner_arrays(state.combiner) | tower_arrays(state.towers.weights)
         return ModelWeights(
-            version=state.step,
+            version=state.learned_events,
             step=state.step,
             item_states=item_states,
             arrays={name: tensor_from_array(array) for name, array in arrays.items()},
@@ -114,6 +133,11 @@ def item_vectors(state: State, rows: I32, config: ModelConfig) -> F32:
         state.towers.weights, state.towers.tables, padded, state.counts.seen[padded], config=config.towers
     )
     return np.asarray(vectors)[: len(rows)]
+
+
+def combiner_arrays(combiner: Combiner) -> dict[str, NDArray[np.generic]]:
+    """The combiner's weights by name, but for the biases: those travel with their items."""
+    return {f"combiner/{name}": getattr(combiner, name) for name in COMBINER_PARTS}
 
 
 def tower_arrays(weights: Any) -> dict[str, NDArray[np.generic]]:

@@ -4,7 +4,6 @@ Decides which interactions are learned, which repeats are left out, and who gets
 `models.recommend.learning`; reading, publishing and the clock belong to the caller.
 """
 
-import itertools
 from collections.abc import Sequence
 from typing import Any, Final, NamedTuple, get_args
 
@@ -16,6 +15,7 @@ from models.recommend.learning import Columns, Learnt
 from models.recommend.state import ModelConfig, State
 from streams.contract import rules
 from streams.contract.events import Action, Interaction, Item, User
+from streams.cores.histories import without_repeats
 
 ACTION_CODES: Final[dict[str, int]] = {word: code for code, word in enumerate(get_args(Action), start=1)}
 """Code of each action word in histories; part of the saved state, so a new word goes to the end."""
@@ -75,7 +75,8 @@ class Learner:
                 for at, entry in enumerate(entries)
                 if isinstance(entry, Interaction) and at > erased.get(entry.user_id, -1)
             ]
-        fresh = self._without_repeats(interactions)
+        fresh = without_repeats(self.state.known_ids, interactions, window=self.config.dedupe_window)
+        self.state.repeated_events += len(interactions) - len(fresh)
         chosen = [event for event in fresh if event.action in rules.LEARNED_ACTIONS]
         self._hide([event for event in fresh if event.action in rules.HIDING_ACTIONS])
         columns = self._columns(chosen)
@@ -84,17 +85,6 @@ class Learner:
             items, _ = learning.evict_expired(self.state, self.config)
             self.evicted_items += items
         return Learned(len(interactions), len(columns.user), len(interactions) - len(fresh), learnt)
-
-    def _without_repeats(self, interactions: Sequence[Interaction]) -> list[Interaction]:
-        known, fresh = self.state.known_ids, []
-        for event in interactions:
-            if event.event_id not in known:
-                known[event.event_id] = None
-                fresh.append(event)
-        for oldest in list(itertools.islice(known, max(0, len(known) - self.config.dedupe_window))):
-            del known[oldest]
-        self.state.repeated_events += len(interactions) - len(fresh)
-        return fresh
 
     def _columns(self, chosen: Sequence[Interaction]) -> Columns:
         users = [event.user_id for event in chosen]

@@ -24,6 +24,8 @@ FEW_SIGHTINGS: Final = 5
 OVERFETCH: Final = 512
 """Most items that a user has had for which the index is asked for more; beyond it the search masks them out."""
 FRESH_POOL: Final = 2_000
+REASON_MOST: Final = 300
+"""Characters of a reason; the contract allows a title as long as a whole reason."""
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -77,15 +79,10 @@ class Recommender:
         if len(self._scratch.touched) < n:
             self._scratch = ranking.scratch_for(n)
         self._showable = serving.announced.copy()
-        lower, upper = 0, 2**62
+        self._bounds = (0, 2**62)
         for item in serving.timed.values():
-            row = serving.items.row(item.item_id)
-            start, end = item.available_from_ms, item.available_until_ms
-            self._showable[row] &= _is_available(item, now_ms)
-            for moment in (start, end):
-                if moment is not None:
-                    lower, upper = (max(lower, moment), upper) if moment <= now_ms else (lower, min(upper, moment))
-        self._bounds = (lower, upper)
+            self._showable[serving.items.row(item.item_id)] &= _is_available(item, now_ms)
+            self._note_moments(item, now_ms)
         seen = serving.counts.seen
         self._known = self._showable & (seen > 0)
         few = np.nonzero(self._showable & (seen < FEW_SIGHTINGS))[0]
@@ -98,6 +95,15 @@ class Recommender:
         if row < len(self._known) and (item is None or not _is_available(item, now_ms)):
             self._known[row] = self._showable[row] = False
             self._fresh = self._fresh[self._fresh != row]
+        if item is not None:
+            self._note_moments(item, now_ms)
+
+    def _note_moments(self, item: Item, now_ms: int) -> None:
+        lower, upper = self._bounds
+        for moment in (item.available_from_ms, item.available_until_ms):
+            if moment is not None:
+                lower, upper = (max(lower, moment), upper) if moment <= now_ms else (lower, min(upper, moment))
+        self._bounds = (lower, upper)
 
     def answer(
         self, requests: Sequence[Request], *, now_ms: int, generated_at_ms: int, offsets: dict[str, int]
@@ -108,9 +114,9 @@ class Recommender:
           now_ms: event time, for decay, gaps and availability. generated_at_ms: what the slates say.
           offsets: next offset of each interactions partition, as text, that the state has taken in.
         """
-        if not self._bounds[0] <= now_ms < self._bounds[1]:
+        if self.serving.is_stale or not self._bounds[0] <= now_ms < self._bounds[1]:
             self.refresh(now_ms)
-        wishes = [self._wish(request, now_ms) for request in requests]
+        wishes = [self._wish(request) for request in requests]
         as_of = AsOf(event_time_ms=self.serving.newest_ms, offsets=offsets)
         asked = [wish for wish in wishes if wish.k > 0]
         ranked = dict(zip((id(wish) for wish in asked), self._rank(asked, now_ms), strict=True))
@@ -130,7 +136,7 @@ class Recommender:
 
     # --- what is asked -----------------------------------------------------------------------------------------
 
-    def _wish(self, request: Request, now_ms: int) -> _Wish:
+    def _wish(self, request: Request) -> _Wish:
         serving = self.serving
         errors = []
         k = min(request.k, self.config.max_k)
@@ -230,12 +236,13 @@ class Recommender:
     def _slate_items(self, wish: _Wish, best: ranking.Ranked) -> list[SlateItem]:
         key = self.serving.items.key
         columns = zip(best.rows.tolist(), best.scores.tolist(), sources_of(best), best.because.tolist(), strict=True)
-        chosen = [
+        chosen: list[tuple[str, float, Source, list[str], bool, float]] = [
             (key(row), score, source, self._reasons(source, because), False, 1.0)
             for row, score, source, because in columns
         ]
-        fresh = self._explored(wish, {row for row in best.rows.tolist()}, missing=wish.k - len(chosen))
+        fresh = self._explored(wish, set(best.rows.tolist()), missing=wish.k - len(chosen))
         for place, (row, propensity) in enumerate(fresh):
+            entry: tuple[str, float, Source, list[str], bool, float]
             entry = (key(row), 0.0, "fresh", ["new here"], True, propensity)
             if len(chosen) < wish.k:
                 chosen.append(entry)
@@ -252,7 +259,7 @@ class Recommender:
                 reasons=reasons,
                 explored=explored,
                 propensity=propensity,
-            )  # fmt: skip
+            )
             for rank, (item_id, score, source, reasons, explored, propensity) in enumerate(chosen, start=1)
         ]
 
@@ -260,7 +267,7 @@ class Recommender:
         if because and source == "successor":
             item_id = self.serving.items.key(because)
             item = self.serving.catalogue.get(item_id)
-            return [f"often follows {(item.title if item else '') or item_id}"]
+            return [f"often follows {(item.title if item else '') or item_id}"[:REASON_MOST]]
         words = {"successor": "goes with what you chose", "tower": "close to what you last chose"}
         return [words.get(source, "much watched now")]
 
@@ -269,15 +276,13 @@ class Recommender:
         slots = max(missing, min(self.config.explore_slots, wish.k - 1))
         if slots <= 0 or not len(self._fresh):
             return []
-        barred = taken | set(wish.had.tolist())
         pool = self._fresh if wish.rules_mask is None else self._fresh[wish.rules_mask[self._fresh]]
+        pool = pool[~np.isin(pool, [*taken, *wish.had.tolist()])]
         if not len(pool):
             return []
         digest = hashlib.blake2b(wish.request.request_id.encode(), digest_size=8).digest()
         first = int.from_bytes(digest) % len(pool)
-        order = np.roll(pool, -first)[: slots + len(barred)].tolist()
-        free = [row for row in order if row not in barred][:slots]
-        return [(row, 1.0 / len(pool)) for row in free]
+        return [(row, 1.0 / len(pool)) for row in np.roll(pool, -first)[:slots].tolist()]
 
 
 def sources_of(best: ranking.Ranked) -> list[Source]:

@@ -24,7 +24,8 @@ from models.typing import F32, I32
 from streams.contract import rules
 from streams.contract.arrays import array_from_tensor, floats_from_bytes, rows_from_bytes
 from streams.contract.events import Interaction, Item, ItemState, ModelRef, ModelWeights, User
-from streams.cores.announce import item_vectors, tower_arrays, weights_hash
+from streams.cores import histories
+from streams.cores.announce import COMBINER_PARTS, combiner_arrays, item_vectors, tower_arrays, weights_hash
 from streams.cores.learn import ACTION_CODES
 
 REFRESHED_ROWS: Final = 65_536
@@ -67,6 +68,11 @@ class Serving:
         self._waiting: dict[int, ModelWeights] = {}
         self._unresolved: dict[str, list[Interaction]] = {}
         self._unresolved_count = 0
+        self._known_ids: dict[str, None] = {}
+        self.erased_ms: dict[str, int] = {}
+        """Erased users, with the timestamp of the record that erased them: what they did before it is not taken."""
+        self.is_stale = True
+        """Whether rows, weights or sizes changed so that nobody may be answered before the next `refresh`."""
 
     # --- from a snapshot ---------------------------------------------------------------------------------------
 
@@ -77,22 +83,24 @@ class Serving:
         self.histories, self.hidden = state.histories, state.hidden
         self.weights = state.towers.weights
         self.newest_ms = state.newest_ms
+        self._known_ids = dict(state.known_ids)
         self._fit()
         rows = np.arange(1, state.items.used, dtype=np.int32)
         if len(rows):
             self.vectors[rows] = item_vectors(state, rows, config)
         self.announced[: state.items.used] = [bool(self.items.key(row)) for row in range(state.items.used)]
         self._dirty[:] = self.announced
-        self._row_version[:] = np.where(self.announced, state.step, 0)
-        arrays = {f"combiner/{name}": getattr(state.combiner, name) for name in ("shared", "by_history", "by_gap")}
-        digest = weights_hash(arrays | tower_arrays(self.weights), state.step)
-        self.model = ModelRef(version=state.step, step=state.step, state_hash=digest)
+        self._row_version[: state.items.used] = state.learned_events
+        digest = weights_hash(combiner_arrays(self.combiner) | tower_arrays(self.weights), state.step)
+        self.model = ModelRef(version=state.learned_events, step=state.step, state_hash=digest)
 
     # --- from the trainer's topics -----------------------------------------------------------------------------
 
     def take_states(self, states: Iterable[ItemState]) -> None:
         """Stage item states until the weights of their version are here; older versions take effect at once."""
         for state in states:
+            if not self._fits(state):
+                continue
             if state.version <= self.model.version:
                 self._put_state(state)
             else:
@@ -101,9 +109,20 @@ class Serving:
 
     def take_weights(self, weights: ModelWeights) -> None:
         """Stage the weights of a version; it is used once all of its item states are here, or a newer one is whole."""
-        if weights.version > self.model.version:
+        if weights.version > self.model.version and self._are_ours(weights):
             self._waiting[weights.version] = weights
         self._settle()
+
+    def _fits(self, state: ItemState) -> bool:
+        """False for what a trainer of another configuration left on the topic."""
+        sizes = len(state.vector), len(state.popularity)
+        return not state.live or sizes == (4 * self.vectors.shape[1], 4 * sources.DECAYS)
+
+    def _are_ours(self, weights: ModelWeights) -> bool:
+        ours = combiner_arrays(self.combiner) | tower_arrays(self.weights)
+        return {name: tuple(tensor.shape) for name, tensor in weights.arrays.items()} == {
+            name: array.shape for name, array in ours.items()
+        }
 
     def _settle(self) -> None:
         whole = [v for v, w in self._waiting.items() if len(self._pending.get(v, ())) >= w.item_states]
@@ -111,7 +130,7 @@ class Serving:
             self.use_version(max(whole))
 
     def use_newest(self) -> None:
-        """Use what is staged although item states are missing: compaction has removed those that newer ones replaced."""
+        """Use what is staged although item states are missing: compaction removed those that newer ones replaced."""
         if self._waiting:
             self.use_version(max(self._waiting))
 
@@ -124,24 +143,29 @@ class Serving:
         self._waiting = {v: w for v, w in self._waiting.items() if v > version}
         arrays = {name: array_from_tensor(tensor) for name, tensor in weights.arrays.items()}
         self.combiner = self.combiner._replace(
-            **{name: np.array(arrays[f"combiner/{name}"]) for name in ("shared", "by_history", "by_gap")}
+            **{name: np.array(arrays[f"combiner/{name}"]) for name in COMBINER_PARTS}
         )
         leaves = [arrays[name] for name in tower_arrays(self.weights)]
         self.weights = jax.tree.unflatten(jax.tree.structure(self.weights), [jax.numpy.array(leaf) for leaf in leaves])
         self.counts.clock[0] = max(int(self.counts.clock[0]), weights.clock_events)
         self.newest_ms = max(self.newest_ms, weights.clock_ms)
         self.model = ModelRef(version=version, step=weights.step, state_hash=weights.state_hash)
+        self.is_stale = True
 
     def _put_state(self, state: ItemState) -> None:
-        if state.row < len(self._row_version) and state.version < self._row_version[state.row]:
+        held = self.items.row(state.item_id)
+        if state.version < max(self._version_of(state.row), self._version_of(held)):
             return
         if not state.live:
-            if self.items.row(state.item_id) == state.row:
+            if held == state.row:
                 self._forget_row(state.row)
+                self._row_version[state.row] = state.version
             return
         previous = self.items.key(state.row) if state.row < self.items.used else ""
         if previous and previous != state.item_id:
             self._forget_row(state.row)
+        if held and held != state.row:  # compaction has removed the record that freed its old row
+            self._forget_row(held)
         self.items.put(state.item_id, state.row)
         self._fit()
         row, counts = state.row, self.counts
@@ -162,11 +186,18 @@ class Serving:
         self.announced[row] = state.item_id not in self.withdrawn
         self._dirty[row] = True
         self._row_version[row] = state.version
-        for event in self._unresolved.pop(state.item_id, ()):
-            self._unresolved_count -= 1
+        waiting = self._unresolved.pop(state.item_id, [])
+        self._unresolved_count -= len(waiting)
+        for event in waiting:
             self._remember([event])
+            if event.action in rules.LEARNED_ACTIONS:
+                histories.put_newest_in_time(self.histories, self.users.row(event.user_id))
+
+    def _version_of(self, row: int) -> int:
+        return int(self._row_version[row]) if 0 < row < len(self._row_version) else 0
 
     def _forget_row(self, row: int) -> None:
+        self.is_stale = True
         self.announced[row] = False
         self.index.remove(np.array([row], np.int32))
         sources.forget_item(self.counts, row)
@@ -197,22 +228,41 @@ class Serving:
             self.announced[row] = row > 0
         self._dirty[row] = row > 0
 
-    def take_user(self, user_id: str, user: User | None) -> None:
-        """A profile; None erases the user from serving at once."""
-        if user is not None:
-            self.profiles[user_id] = user
-            return
+    def take_user(self, user: User) -> None:
+        """A profile."""
+        self.profiles[user.user_id] = user
+
+    def erase_user(self, user_id: str, *, at_ms: int, is_news: bool) -> None:
+        """A tombstone erases the user from serving at once.
+
+        Args:
+          at_ms: the record's timestamp: what the user did before it is not taken any more either.
+          is_news: False while the topic is read from its beginning: the user may have come back since, and what a
+            snapshot holds of the time after ``at_ms`` stays.
+        """
         self.profiles.pop(user_id, None)
+        self.erased_ms[user_id] = at_ms
+        for item_id, events in list(self._unresolved.items()):
+            kept = [event for event in events if event.user_id != user_id]
+            self._unresolved_count -= len(events) - len(kept)
+            if kept:
+                self._unresolved[item_id] = kept
+            else:
+                del self._unresolved[item_id]
         row = self.users.row(user_id)
-        if row:
-            self.users.evict([row])
-            pools.clear_row(self.histories, row)
-            pools.clear_row(self.hidden, row)
+        if not row:
+            return
+        if not is_news and self.users.last_ms[row] > at_ms:
+            histories.forget_before(self.histories, row, at_ms)
+            return
+        self.users.evict([row])
+        pools.clear_row(self.histories, row)
+        pools.clear_row(self.hidden, row)
 
     def take_interactions(self, events: Sequence[Interaction]) -> None:
         """Histories move with each interaction, at once; one on an item without a row waits for its first state."""
         chosen, hiding = [], []
-        for event in events:
+        for event in histories.without_repeats(self._known_ids, events, window=self.config.dedupe_window):
             if event.action in rules.LEARNED_ACTIONS or event.action in rules.HIDING_ACTIONS:
                 if event.item_id not in self.items:
                     self._wait_for_row(event)
@@ -234,15 +284,18 @@ class Serving:
         if hiding:
             self._hide(hiding)
             events = [event for event in events if event.action not in rules.HIDING_ACTIONS]
-        if not events:
-            return
-        users, items = self._rows_of(events)
         most = self.config.history_most
+        for first in range(0, len(events), most):
+            self._append(events[first : first + most], most)
+
+    def _append(self, events: Sequence[Interaction], most: int) -> None:
+        users, items = self._rows_of(events)
         pools.forget_oldest(self.histories, users, most)
         self.histories = pools.reserve_appends(self.histories, users)
         at_ms = np.array([event.occurred_at_ms for event in events], np.int64)
         value = np.array([np.nan if event.value is None else event.value for event in events], np.float32)
         action = np.array([ACTION_CODES[event.action] for event in events], np.uint8)
+        self.users.touch(users, at_ms)
         append_all(self.histories, users, items, value, at_ms, action, most, np.zeros(len(events), np.int32))
         self.newest_ms = max(self.newest_ms, int(at_ms.max()))
 
@@ -277,6 +330,7 @@ class Serving:
             self.hidden = pools.with_capacity(self.hidden, self.users.capacity)
 
     def _resize(self, n: int) -> None:
+        self.is_stale = True
         missing = n - len(self.announced)
 
         def longer(array: Any) -> Any:
@@ -297,6 +351,7 @@ class Serving:
         Returns:
           How many rows were written.
         """
+        self.is_stale = False
         used = min(self.items.used, len(self.announced))
         fresh = np.nonzero(self._dirty[:used])[0]
         self._stripe = 0 if self._stripe >= used else self._stripe

@@ -25,10 +25,19 @@ def model_config_of(settings: Settings) -> ModelConfig:
       SettingsError: an unknown name, or a value that the model refuses.
     """
     table = dict(settings.model)
+    for name in ("evaluate_sample", "seed"):
+        if name in table:
+            raise SettingsError(f"model.{name} is no setting of its own; set trainer.{name}")
     towers = _built(TowerConfig, table.pop("towers", {}), "model.towers")
     training = _built(TrainingConfig, table.pop("training", {}), "model.training")
     table |= {"evaluate_sample": settings.trainer.evaluate_sample, "seed": settings.trainer.seed}
-    return _built(ModelConfig, table | {"towers": towers, "training": training}, "model")
+    config = _built(ModelConfig, table | {"towers": towers, "training": training}, "model")
+    if config.history_most < settings.trainer.batch_size:
+        raise SettingsError(
+            f"model.history_most must be at least trainer.batch_size = {settings.trainer.batch_size}, "
+            f"got {config.history_most}; raise it, or cut smaller batches"
+        )
+    return config
 
 
 def _built(cls: type[C], values: object, table: str) -> C:

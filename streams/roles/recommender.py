@@ -47,6 +47,9 @@ class RecommenderRole:
         connection = connection_of(settings, is_embedded=is_embedded)
         self.names = {spec.name: topics.topic_name(settings.prefix, spec.name) for spec in topics.TOPICS}
         self.taken: dict[Source, int] = {}
+        """Next offset of each interactions partition that is in the state; only the core's thread writes it."""
+        self.claimed: dict[Source, int] = {}
+        """The same, once it is on its way into the state: a reassignment starts there."""
         self.serving = Serving(config)
         self._restore()
         wishes = settings.recommender
@@ -72,6 +75,9 @@ class RecommenderRole:
         """Set once the catalogue and the model are known: interactions and requests make sense from then on."""
         self.pending: dict[str, tuple[str, str | None]] = {}
         self.pushed_s: dict[str, float] = {}
+        self.answering = asyncio.Lock()
+        self.acknowledging: set[asyncio.Task[None]] = set()
+        self.is_stopping = False
         self.app = self._app(connection)
 
     def _restore(self) -> None:
@@ -83,7 +89,7 @@ class RecommenderRole:
         for name, offset in ref.offsets.items():
             topic, _, partition = name.rpartition("/")
             if topic == self.names[topics.INTERACTIONS.name]:
-                self.taken[topic, int(partition)] = offset
+                self.taken[topic, int(partition)] = self.claimed[topic, int(partition)] = offset
 
     def _app(self, connection: Any) -> BulkApp:
         app = bulk_app(
@@ -93,14 +99,14 @@ class RecommenderRole:
             config=BulkConfig(commit_every_s=0.5),
         )
         bulk_agent(app, self.names[topics.INTERACTIONS.name], self._take_interactions)
-        bulk_agent(app, self.names[topics.REQUESTS.name], self._take_requests)
+        bulk_agent(app, self.names[topics.REQUESTS.name], self._take_requests, marks_done=False)
         app.task(self._start)
         app.on_before_shutdown.connect(self._drain, weak=False)
         return app
 
     def _wanted(self, assigned: frozenset[Source]) -> Mapping[Source, Start]:
         requests = self.names[topics.REQUESTS.name]
-        return {at: "committed" if at[0] == requests else self.taken.get(at, "earliest") for at in assigned}
+        return {at: "committed" if at[0] == requests else self.claimed.get(at, "earliest") for at in assigned}
 
     async def _start(self, _app: Any = None) -> None:
         try:
@@ -138,14 +144,18 @@ class RecommenderRole:
 
     async def _take_users(self, chunk: BytesChunk) -> None:
         decode = decoder(User)
-        records = [(r.key, None if r.value is None else decode(r.value, r.timestamp)) for r in chunk.records]
+        records = [
+            (r.key, None if r.value is None else decode(r.value, r.timestamp), r.timestamp) for r in chunk.records
+        ]
+
+        is_news = self.ready.is_set()
 
         def take() -> None:
-            for key, user in records:
-                if user is None and key is not None:
-                    self.serving.take_user(key.decode("utf-8", "replace"), None)
-                elif isinstance(user, User):
-                    self.serving.take_user(user.user_id, user)
+            for key, user, at_ms in records:
+                if isinstance(user, User):
+                    self.serving.take_user(user)
+                elif user is None and key is not None:
+                    self.serving.erase_user(key.decode("utf-8", "replace"), at_ms=at_ms, is_news=is_news)
 
         await self.core(take)
 
@@ -163,12 +173,22 @@ class RecommenderRole:
     async def _take_interactions(self, chunk: BytesChunk) -> None:
         await self.ready.wait()
         decode = decoder(Interaction)
-        decoded = [decode(r.value, r.timestamp) for r in chunk.records if r.value is not None]
-        events = [event for event in decoded if isinstance(event, Interaction)]  # the trainer keeps the others' letters
+        decoded = [(decode(r.value, r.timestamp), r.timestamp) for r in chunk.records if r.value is not None]
+        erased_ms = self.serving.erased_ms
+        events = [  # the trainer keeps the letters of the others
+            event
+            for event, at_ms in decoded
+            if isinstance(event, Interaction) and at_ms > erased_ms.get(event.user_id, -2)
+        ]
         if not self.app.reader.is_current(chunk):
             return
-        await self.core(self.serving.take_interactions, events)
-        self.taken[chunk.source] = chunk.next_offset
+        self.claimed[chunk.source] = chunk.next_offset
+
+        def take() -> None:
+            self.serving.take_interactions(events)
+            self.taken[chunk.source] = chunk.next_offset
+
+        await self.core(take)
         if self.settings.recommender.push_slates:
             for event in events:
                 if event.action in rules.LEARNED_ACTIONS or event.action in rules.HIDING_ACTIONS:
@@ -178,8 +198,9 @@ class RecommenderRole:
                 del self.pending[next(iter(self.pending))]
 
     async def _take_requests(self, chunk: BytesChunk) -> None:
-        await self.ready.wait()
-        await self.app.reader.ready.wait() if not self.taken else None
+        await self._until_caught_up()
+        if self.is_stopping or not self.app.reader.is_current(chunk):
+            return
         decode = decoder(Request)
         requests: list[Request] = []
         letters: list[Out] = []
@@ -195,11 +216,30 @@ class RecommenderRole:
             await self.publisher.perform(letters)
         for first in range(0, len(requests), BATCH):
             await self._answer(requests[first : first + BATCH])
+        task = asyncio.create_task(self._acknowledge(chunk))
+        self.acknowledging.add(task)
+        task.add_done_callback(self.acknowledging.discard)
+
+    async def _until_caught_up(self) -> None:
+        """Waits until the catalogue, the model and all interactions that were there at the start are in the state."""
+        await self.ready.wait()
+        interactions = self.names[topics.INTERACTIONS.name]
+        while not self.is_stopping and any(topic == interactions for topic, _ in self.app.reader.positions.lag()):
+            await asyncio.sleep(0.01)
+
+    async def _acknowledge(self, chunk: BytesChunk) -> None:
+        """A request is done once its slate is safe: only then may a restart step over it."""
+        await self.publisher.flush()
+        if self.app.reader.is_current(chunk):
+            self.app.reader.done(chunk.source, chunk.next_offset)
 
     # --- what it gives -------------------------------------------------------------------------------------------
 
     async def _answer(self, requests: list[Request]) -> None:
-        await self.publisher.perform(await self.core(self._slates, requests))
+        slates = await self.core(self._slates, requests)
+        async with self.answering:
+            if not self.is_stopping:
+                await self.publisher.perform(slates)
 
     def _slates(self, requests: list[Request]) -> list[Out]:
         now_ms = self.clock.now_ms(self.serving.newest_ms)
@@ -217,7 +257,8 @@ class RecommenderRole:
     async def _push(self) -> None:
         """Publish slates of users whose state changed, each at most once in an interval."""
         interval_s = self.settings.recommender.push_interval_ms / 1000
-        while True:
+        while not self.is_stopping:
+            await self._until_caught_up()
             now_s = time.monotonic()
             due: list[Request] = []
             for user_id, (event_id, surface) in self.pending.items():
@@ -239,7 +280,9 @@ class RecommenderRole:
                 await asyncio.sleep(0.005)
 
     async def _drain(self, *_: Any, **__: Any) -> None:
-        await self.publisher.stop()
+        self.is_stopping = True
+        async with self.answering:
+            await self.publisher.stop()
 
 
 async def _all_or_first_failure(tasks: list[asyncio.Task[None]], wanted: Any) -> None:

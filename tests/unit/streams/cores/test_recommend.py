@@ -1,0 +1,449 @@
+"""Slates: exactly the trainer's scores, the hard rules, and what odd requests get."""
+
+from __future__ import annotations
+
+import collections
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import pytest
+
+from streams.contract import rules
+from streams.contract.events import Interaction, Slate
+from streams.cores.learn import Learner
+from streams.cores.recommend import OVERFETCH, Recommender
+from streams.cores.serving import Serving
+from tests import engines, planted
+from tests.engines import ask, ids
+from tests.factories import make_interaction, make_item, make_request, make_user
+
+ITEMS = 120
+USERS = 12
+LOG = planted.random_log(500, users=USERS, items=ITEMS)
+EVENTS = planted.interactions(LOG)
+CATALOGUE = engines.catalogue(range(ITEMS))
+NOW_MS = LOG[-1].at_ms + 90_000
+SEEN = {f"i{event.item}" for event in LOG}
+UNSEEN = {item.item_id for item in CATALOGUE} - SEEN
+
+
+def had_by(user: int) -> set[str]:
+    return {f"i{event.item}" for event in LOG if event.user == user}
+
+
+LIGHT_USER = min(range(1, USERS), key=lambda user: len(had_by(user)))
+ME = f"u{LIGHT_USER}"
+
+
+@pytest.fixture(scope="module")
+def learner() -> Learner:
+    return engines.taught(LOG, items=CATALOGUE)
+
+
+@pytest.fixture
+def serving(learner: Learner) -> Serving:
+    return engines.restored(learner, items=CATALOGUE)
+
+
+@pytest.fixture
+def made(serving: Serving) -> Recommender:
+    return engines.recommender(serving, NOW_MS)
+
+
+def act(item_id: str, *, user_id: str = ME, action: Any = "play", at_ms: int = NOW_MS) -> Interaction:
+    return make_interaction(
+        event_id=f"{action}-{user_id}-{item_id}-{at_ms}", user_id=user_id, item_id=item_id, action=action,
+        occurred_at_ms=at_ms,
+    )  # fmt: skip
+
+
+# --- exactness -----------------------------------------------------------------------------------------------------
+
+
+def by_snapshot(learner: Learner) -> Serving:
+    return engines.restored(learner)
+
+
+def by_topics(learner: Learner) -> Serving:
+    return engines.wired(learner, EVENTS)
+
+
+@pytest.mark.parametrize("fill", [by_snapshot, by_topics])
+def test_a_slate_is_the_full_ranking_by_the_trainers_own_formula(
+    learner: Learner, fill: Callable[[Learner], Serving]
+) -> None:
+    made = engines.recommender(fill(learner), NOW_MS)
+    for user in range(USERS):  # user 0 has no events
+        scores = engines.full_scores(learner, LOG, user, NOW_MS, items=ITEMS)
+        wanted = sorted((score for item_id, score in scores.items() if item_id not in had_by(user)), reverse=True)
+        slate = ask(made, NOW_MS, user_id=f"u{user}", k=15)
+        got = [item.score for item in slate.items]
+        assert len(got) == 15
+        np.testing.assert_allclose(got, wanted[:15], rtol=2e-4, atol=2e-4)
+        np.testing.assert_allclose(got, [scores[item_id] for item_id in ids(slate)], rtol=2e-4, atol=2e-4)
+        assert not set(ids(slate)) & had_by(user)
+
+
+def test_a_recommender_that_continues_from_a_snapshot_ranks_as_one_that_read_everything(learner: Learner) -> None:
+    first = engines.taught(LOG[:300], items=CATALOGUE)
+    continued = engines.restored(first)
+    engines.flush(continued, learner)
+    continued.take_interactions(EVENTS[300:])
+    whole = engines.recommender(by_topics(learner), NOW_MS)
+    for user in range(USERS):
+        a = ask(engines.recommender(continued, NOW_MS), NOW_MS, user_id=f"u{user}", k=30)
+        b = ask(whole, NOW_MS, user_id=f"u{user}", k=30)
+        assert ids(a) == ids(b)
+        np.testing.assert_allclose([i.score for i in a.items], [i.score for i in b.items], rtol=1e-5, atol=1e-5)
+
+
+def test_a_full_batch_gives_what_single_requests_give(made: Recommender) -> None:
+    requests = [make_request(request_id=f"r{n}", user_id=f"u{n % (USERS + 2)}", k=1 + n % 20) for n in range(40)]
+    together = made.answer(requests, now_ms=NOW_MS, generated_at_ms=0, offsets={})
+    for request, slate in zip(requests, together, strict=True):
+        alone = made.answer([request], now_ms=NOW_MS, generated_at_ms=0, offsets={})[0]
+        assert ids(alone) == ids(slate)
+        assert (slate.request_id, slate.user_id, len(slate.items)) == (request.request_id, request.user_id, request.k)
+
+
+def test_masked_search_and_over_fetched_search_rank_alike(made: Recommender) -> None:
+    ghosts = [f"ghost {n}" for n in range(3)]
+    others = sorted(SEEN - had_by(LIGHT_USER))
+    excluded = others[:20]
+    plain = ask(made, NOW_MS, user_id=ME, k=10, exclude=excluded + ghosts)
+    many = excluded * (1 + OVERFETCH // len(excluded))  # too many to ask the index for more
+    assert ids(ask(made, NOW_MS, user_id=ME, k=10, exclude=many)) == ids(plain)
+
+
+def test_slates_say_what_they_knew(made: Recommender, learner: Learner) -> None:
+    slate = ask(made, NOW_MS, user_id=ME, k=8)
+    assert slate.as_of.offsets == {"0": 7}
+    assert slate.as_of.event_time_ms == LOG[-1].at_ms
+    assert (slate.model.version, slate.model.step) == (len(LOG), learner.state.step)
+    assert [item.rank for item in slate.items] == list(range(1, 9))
+    scores = [item.score for item in slate.items]
+    assert scores == sorted(scores, reverse=True)
+    assert len(set(ids(slate))) == 8
+    assert {item.source for item in slate.items} <= {"tower", "successor", "popular"}
+    assert {(item.propensity, item.explored) for item in slate.items} == {(1.0, False)}
+    assert all(item.reasons for item in slate.items)
+
+
+def test_the_same_requests_on_the_same_state_give_the_same_slates(serving: Serving) -> None:
+    requests = [make_request(request_id=f"r{n}", user_id=f"u{n}") for n in range(USERS)]
+    slates = [
+        engines.recommender(serving, NOW_MS, explore_slots=3).answer(
+            requests, now_ms=NOW_MS, generated_at_ms=0, offsets={}
+        )
+        for _ in range(2)
+    ]
+    assert slates[0] == slates[1]
+
+
+# --- what must never be shown --------------------------------------------------------------------------------------
+
+
+def test_what_a_user_just_had_is_gone_from_the_next_slate(made: Recommender) -> None:
+    for _ in range(5):
+        first = ids(ask(made, NOW_MS, user_id=ME, k=10))[0]
+        made.serving.take_interactions([act(first)])
+        assert first not in ids(ask(made, NOW_MS, user_id=ME, k=10))
+
+
+def test_hidden_and_disliked_items_never_come_back(serving: Serving) -> None:
+    made = engines.recommender(
+        serving, NOW_MS, rewatchable_actions=frozenset(rules.ACTION_WORDS - rules.HIDING_ACTIONS)
+    )
+    first, second, *_ = ids(ask(made, NOW_MS, user_id=ME))
+    serving.take_interactions([act(first, action="hide"), act(second, action="dislike")])
+    serving.take_interactions([act(first, action="play", at_ms=NOW_MS + 1)])
+    slate = ask(made, NOW_MS, user_id=ME, k=30)
+    assert len(slate.items) == 30
+    assert not {first, second} & set(ids(slate))
+    assert first in ids(ask(made, NOW_MS, user_id="somebody else", k=200))
+
+
+def test_an_item_may_come_back_after_a_rewatchable_action_alone(serving: Serving) -> None:
+    strict = engines.recommender(serving, NOW_MS)
+    lenient = engines.recommender(serving, NOW_MS, rewatchable_actions=frozenset({"play"}))
+    played, bought, *_ = ids(ask(strict, NOW_MS, user_id=ME))
+    serving.take_interactions([act(played), act(bought), act(bought, action="purchase")])
+    assert not {played, bought} & set(ids(ask(strict, NOW_MS, user_id=ME, k=200)))
+    again = ids(ask(lenient, NOW_MS, user_id=ME, k=200))
+    assert played in again
+    assert bought not in again
+
+
+@pytest.mark.parametrize("action", ["impression", "progress", "skip"])
+def test_an_action_that_is_no_choice_removes_nothing(made: Recommender, action: str) -> None:
+    before = ids(ask(made, NOW_MS, user_id=ME, k=10))
+    made.serving.take_interactions([act(before[0], action=action)])
+    assert ids(ask(made, NOW_MS, user_id=ME, k=10)) == before
+
+
+def test_excluded_items_leave_their_places_to_others(made: Recommender) -> None:
+    best = ids(ask(made, NOW_MS, user_id=ME, k=40))
+    slate = ask(made, NOW_MS, user_id=ME, k=20, exclude=best[:20])
+    assert ids(slate) == best[20:]
+
+
+def test_a_withdrawn_item_is_gone_at_once_and_back_after_the_next_refresh(made: Recommender) -> None:
+    best = ids(ask(made, NOW_MS, user_id=ME, k=11))
+    made.take_item(best[0], None, NOW_MS)
+    assert ids(ask(made, NOW_MS, user_id=ME, k=10)) == best[1:]
+    made.take_item(best[0], make_item(item_id=best[0]), NOW_MS)
+    made.refresh(NOW_MS)
+    assert ids(ask(made, NOW_MS, user_id=ME, k=11)) == best
+
+
+def test_a_withdrawn_item_is_never_explored(serving: Serving) -> None:
+    made = engines.recommender(serving, NOW_MS)
+    some = sorted(UNSEEN)[0]
+    assert some in ids(ask(made, NOW_MS, user_id=ME, k=200))
+    made.take_item(some, None, NOW_MS)
+    assert some not in ids(ask(made, NOW_MS, user_id=ME, k=200))
+
+
+@pytest.mark.parametrize(
+    ("window", "shown"),
+    [
+        ({"available_from_ms": NOW_MS + 1}, False),
+        ({"available_from_ms": NOW_MS}, True),
+        ({"available_until_ms": NOW_MS}, False),
+        ({"available_until_ms": NOW_MS + 1}, True),
+        ({"available_from_ms": NOW_MS + 5, "available_until_ms": NOW_MS - 5}, False),
+    ],
+)
+def test_an_item_is_shown_inside_its_window_alone(made: Recommender, window: dict[str, int], shown: bool) -> None:
+    best = ids(ask(made, NOW_MS, user_id=ME))[0]
+    made.take_item(best, make_item(item_id=best, **window), NOW_MS)
+    assert (best in ids(ask(made, NOW_MS, user_id=ME, k=200))) == shown
+
+
+def test_windows_open_and_close_with_the_clock_though_nothing_refreshes(made: Recommender) -> None:
+    early, late, *_ = ids(ask(made, NOW_MS, user_id=ME))
+    made.take_item(early, make_item(item_id=early, available_until_ms=NOW_MS + 1_000), NOW_MS)
+    made.take_item(late, make_item(item_id=late, available_from_ms=NOW_MS + 2_000), NOW_MS)
+    made.refresh(NOW_MS)
+    seen = {
+        after_ms: {early, late} & set(ids(ask(made, NOW_MS + after_ms, user_id=ME, k=200)))
+        for after_ms in (0, 999, 1_000, 1_999, 2_000, 9_000)
+    }
+    assert seen == {0: {early}, 999: {early}, 1_000: set(), 1_999: set(), 2_000: {late}, 9_000: {late}}
+
+
+def test_a_window_that_was_told_after_the_last_refresh_closes_on_time(made: Recommender) -> None:
+    best = ids(ask(made, NOW_MS, user_id=ME))[0]
+    made.take_item(best, make_item(item_id=best, available_until_ms=NOW_MS + 10), NOW_MS)
+    assert best in ids(ask(made, NOW_MS + 9, user_id=ME, k=200))
+    assert best not in ids(ask(made, NOW_MS + 10, user_id=ME, k=200))
+
+
+def test_too_mature_items_are_not_for_those_whose_limit_is_lower(made: Recommender) -> None:
+    best = ids(ask(made, NOW_MS, user_id=ME))[0]
+    made.take_item(best, make_item(item_id=best, maturity=16), NOW_MS)
+    shown = {}
+    for limit in (0, 15, 16, 21, None):
+        made.serving.take_user(make_user(user_id=ME, maturity=limit))
+        slate = ask(made, NOW_MS, user_id=ME, k=20)
+        assert len(slate.items) == 20
+        shown[limit] = best in ids(slate)
+    assert shown == {0: False, 15: False, 16: True, 21: True, None: True}
+
+
+def test_items_of_other_regions_are_not_shown(made: Recommender) -> None:
+    best = ids(ask(made, NOW_MS, user_id=ME))[0]
+    made.take_item(best, make_item(item_id=best, regions=["FR", "BE"]), NOW_MS)
+    shown = {}
+    for region in ("FR", "DE", None):
+        made.serving.take_user(make_user(user_id=ME, region=region))
+        slate = ask(made, NOW_MS, user_id=ME, k=20)
+        assert len(slate.items) == 20
+        shown[region] = best in ids(slate)
+    assert shown == {"FR": True, "DE": False, None: True}
+
+
+FILTERS: list[tuple[dict[str, Any], Callable[[int], bool]]] = [
+    ({"tags": "even"}, lambda n: n % 2 == 0),
+    ({"tags": ["odd", "rare"]}, lambda n: n % 2 == 1),
+    ({"language": ["fr", "de"]}, lambda n: n % 3 > 0),
+    ({"creator": "creator 3"}, lambda n: n % 7 == 3),
+    ({"max_duration_s": 1_200}, lambda n: n <= 20),
+    ({"tags": "even", "language": "en", "max_duration_s": 2_400.0}, lambda n: n % 6 == 0 and n <= 40),
+    ({"tags": None}, lambda n: True),
+    ({"tags": "no such tag"}, lambda n: False),
+    ({"max_duration_s": "long"}, lambda n: False),
+]
+
+
+@pytest.mark.parametrize(("filters", "is_wanted"), FILTERS)
+def test_filters_keep_what_they_name_and_the_slate_is_as_full_as_can_be(
+    made: Recommender, filters: dict[str, Any], is_wanted: Callable[[int], bool]
+) -> None:
+    slate = ask(made, NOW_MS, user_id=ME, k=12, filters=filters)
+    wanted = {f"i{n}" for n in range(ITEMS) if is_wanted(n)} - had_by(LIGHT_USER)
+    assert slate.error is None
+    assert set(ids(slate)) <= wanted
+    assert len(slate.items) == min(12, len(wanted))
+    ranked = [item.item_id for item in slate.items if not item.explored]
+    everything = [one for one in ids(ask(made, NOW_MS, user_id=ME, k=200)) if one in wanted & SEEN]
+    assert ranked == everything[:12]
+
+
+def test_rules_of_profile_and_request_hold_together(made: Recommender) -> None:
+    for item in CATALOGUE:
+        made.take_item(item.item_id, make_item(item_id=item.item_id, tags=item.tags, maturity=18 * (item.tags[0] == "odd")), NOW_MS)  # fmt: skip
+    made.serving.take_user(make_user(user_id=ME, maturity=12))
+    assert ask(made, NOW_MS, user_id=ME, k=5, filters={"tags": "odd"}).items == []
+    assert len(ask(made, NOW_MS, user_id=ME, k=5, filters={"tags": "even"}).items) == 5
+
+
+# --- odd requests --------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("k", [0, -1, -(2**53) + 1])
+def test_no_items_are_no_slate_and_the_error_says_so(made: Recommender, k: int) -> None:
+    slate = ask(made, NOW_MS, user_id=ME, k=k)
+    assert (slate.items, slate.k) == ([], 0)
+    assert slate.error == f"k must be a whole number >= 1, got {k}; ask for 1 to 200"
+
+
+@pytest.mark.parametrize("k", [41, 10_000, 2**53 - 1])
+def test_too_many_items_are_clamped_and_the_error_says_so(serving: Serving, k: int) -> None:
+    slate = ask(engines.recommender(serving, NOW_MS, max_k=40), NOW_MS, user_id=ME, k=k)
+    assert (len(slate.items), slate.k) == (40, 40)
+    assert slate.error == f"k was clamped from {k} to 40, the longest slate"
+
+
+def test_more_items_than_there_are_give_all_there_are(made: Recommender) -> None:
+    slate = ask(made, NOW_MS, user_id=ME, k=200)
+    assert set(ids(slate)) == {item.item_id for item in CATALOGUE} - had_by(LIGHT_USER)
+    assert slate.error is None
+
+
+def test_unknown_filters_are_left_out_and_named(made: Recommender) -> None:
+    filters = {"mood": "dark", "tags": "even"} | {f"x{n:03d}" + "y" * 120: 1 for n in range(60)}
+    slate = ask(made, NOW_MS, user_id=ME, k=300, filters=filters)
+    assert slate.error is not None
+    assert "k was clamped from 300 to 200" in slate.error
+    assert "unknown filter 'mood'" in slate.error
+    assert ids(slate)[:10] == ids(ask(made, NOW_MS, user_id=ME, k=10, filters={"tags": "even"}))
+
+
+def test_an_unknown_user_gets_a_good_slate(made: Recommender, learner: Learner) -> None:
+    slate = ask(made, NOW_MS, user_id="nobody has seen me", k=10)
+    scores = engines.full_scores(learner, LOG, 0, NOW_MS, items=ITEMS)
+    assert ids(slate) == sorted(scores, key=lambda item_id: -scores[item_id])[:10]
+
+
+def test_an_engine_without_items_gives_an_empty_slate() -> None:
+    made = engines.recommender(Serving(planted.SMALL), NOW_MS)
+    slate = ask(made, NOW_MS, k=10)
+    assert (slate.items, slate.error, slate.k) == ([], None, 10)
+    assert ask(made, NOW_MS, k=10, filters={"tags": "even"}, exclude=["i1"]).items == []
+
+
+def test_items_without_any_event_fill_what_is_missing(made: Recommender) -> None:
+    slate = ask(made, NOW_MS, user_id=ME, k=200)
+    new = [item for item in slate.items if item.item_id in UNSEEN]
+    assert {item.item_id for item in new} == UNSEEN
+    assert all(item.explored and item.source == "fresh" and 0 < item.propensity < 1 for item in new)
+
+
+HOSTILE = [
+    "\x00", "i1\n", " ", "'; DROP TABLE items; --", "../../etc/passwd", "\u202e", "{}", "\u00e9" * 256, "\U0001f37f" * 256,
+    "__class__", "%s%n", "null",
+]  # fmt: skip
+
+
+def test_hostile_ids_are_ids_like_any_other() -> None:
+    log = [
+        make_interaction(event_id=f"{n}", user_id=user, item_id=item, occurred_at_ms=NOW_MS + n)
+        for n, (user, item) in enumerate(zip(HOSTILE, HOSTILE[1:] + HOSTILE[:1], strict=True))
+    ]
+    learner = Learner(planted.SMALL)
+    learner.learn([make_item(item_id=one, title=one) for one in HOSTILE])
+    learner.learn(log)
+    for serving in (engines.restored(learner), engines.wired(learner, log)):
+        made = engines.recommender(serving, NOW_MS)
+        for user, item in zip(HOSTILE, HOSTILE[1:] + HOSTILE[:1], strict=True):
+            slate = ask(made, NOW_MS, user_id=user, k=len(HOSTILE))
+            assert set(ids(slate)) == set(HOSTILE) - {item}
+
+
+def test_reasons_fit_the_contract_whatever_the_title(made: Recommender) -> None:
+    for item in CATALOGUE:
+        made.take_item(item.item_id, make_item(item_id=item.item_id, title="\u00e9" * rules.MAX_TITLE_CHARS), NOW_MS)
+    slates = [ask(made, NOW_MS, user_id=f"u{user}", k=50) for user in range(1, USERS)]
+    reasons = [reason for slate in slates for item in slate.items for reason in item.reasons]
+    assert any(reason.startswith("often follows \u00e9") for reason in reasons)
+
+
+def test_a_reason_names_an_item_that_the_user_had(made: Recommender) -> None:
+    titles = {item.title: item.item_id for item in CATALOGUE}
+    for user in range(1, USERS):
+        for item in ask(made, NOW_MS, user_id=f"u{user}", k=50).items:
+            if item.reasons[0].startswith("often follows"):
+                assert titles[item.reasons[0].removeprefix("often follows ")] in had_by(user)
+
+
+# --- exploration ---------------------------------------------------------------------------------------------------
+
+
+def explored(slate: Slate) -> list[str]:
+    return [item.item_id for item in slate.items if item.explored]
+
+
+def test_explored_items_are_drawn_evenly_and_their_propensity_is_how_often_they_come(serving: Serving) -> None:
+    made = engines.recommender(serving, NOW_MS, explore_slots=1)
+    best = set(ids(ask(engines.recommender(serving, NOW_MS), NOW_MS, user_id=ME, k=10)))
+    sightings = collections.Counter(f"i{event.item}" for event in LOG)
+    pool = {item.item_id for item in CATALOGUE if sightings[item.item_id] < 5} - had_by(LIGHT_USER) - best
+    drawn: collections.Counter[str] = collections.Counter()
+    rounds = 3_000
+    for first in range(0, rounds, 50):
+        requests = [make_request(request_id=f"r{n}", user_id=ME, k=10) for n in range(first, first + 50)]
+        for slate in made.answer(requests, now_ms=NOW_MS, generated_at_ms=0, offsets={}):
+            (one,) = explored(slate)
+            assert (len(slate.items), slate.items[5].item_id) == (10, one)
+            assert slate.items[5].propensity == pytest.approx(1 / len(pool))
+            drawn[one] += 1
+    assert set(drawn) == pool
+    expected = rounds / len(pool)
+    assert all(abs(count - expected) < 6 * expected**0.5 for count in drawn.values())
+
+
+def test_the_first_place_is_never_explored_and_slots_never_crowd_out_the_slate(serving: Serving) -> None:
+    made = engines.recommender(serving, NOW_MS, explore_slots=100)
+    for k in (1, 2, 3, 8):
+        slate = ask(made, NOW_MS, user_id=ME, k=k)
+        assert len(set(ids(slate))) == k
+        assert not slate.items[0].explored
+
+
+def test_exploration_obeys_filters_and_limits(serving: Serving) -> None:
+    made = engines.recommender(serving, NOW_MS, explore_slots=3)
+    serving.take_interactions([act(one) for one in sorted(UNSEEN)[:3]])
+    serving.take_interactions([act(one, action="hide") for one in sorted(UNSEEN)[3:6]])
+    gone = set(sorted(UNSEEN)[:6])
+    for n in range(50):
+        slate = ask(made, NOW_MS, request_id=f"r{n}", user_id=ME, k=10, filters={"tags": "odd"})
+        assert explored(slate)
+        assert all(int(one[1:]) % 2 == 1 and one not in gone for one in ids(slate))
+
+
+def test_random_states_never_break_a_rule() -> None:
+    rng = np.random.default_rng(3)
+    for seed in range(3):
+        log = planted.random_log(150, users=6, items=40, seed=seed)
+        learner = engines.taught(log, items=engines.catalogue(range(40)))
+        made = engines.recommender(engines.restored(learner, items=engines.catalogue(range(40))), log[-1].at_ms)
+        withdrawn = {f"i{n}" for n in rng.choice(40, 5, replace=False)}
+        for one in withdrawn:
+            made.take_item(one, None, log[-1].at_ms)
+        for user in range(6):
+            excluded = [f"i{n}" for n in rng.choice(40, 5, replace=False)]
+            had = {f"i{event.item}" for event in log if event.user == user}
+            slate = ask(made, log[-1].at_ms, user_id=f"u{user}", k=40, exclude=excluded)
+            assert set(ids(slate)) == {f"i{n}" for n in range(40)} - withdrawn - had - set(excluded)
