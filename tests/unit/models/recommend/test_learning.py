@@ -1,0 +1,221 @@
+"""One batch after the other through counts, combiner and towers together."""
+
+import jax
+import numpy as np
+import pytest
+
+from models.errors import ShapeError
+from models.recommend import learning, pools, state
+from models.recommend.learning import Columns, is_scored
+from models.recommend.state import fit_capacity
+from models.recommend.windows import append_all
+from tests.kernel_run import Run
+from tests.planted import SMALL, columns, random_log, small
+from tests.slow_counts import Event
+
+LOG = random_log(256, users=16, items=30, seed=2)
+DAY_MS = 86_400_000
+
+
+def admitted(config=SMALL, *, items=30, users=16):
+    current = state.fresh(config)
+    current.items.admit(f"i{n}" for n in range(1, items))
+    current.users.admit(f"u{n}" for n in range(1, users))
+    fit_capacity(current, config)
+    return current
+
+
+def learned(log, config=SMALL, *, batch=128, current=None):
+    current = current or admitted(config)
+    results = [learning.learn(current, columns(log[at : at + batch]), config) for at in range(0, len(log), batch)]
+    return current, np.concatenate([result.ranks for result in results]), results
+
+
+def user_items(current, user):
+    start, length = current.histories.start[user], current.histories.length[user]
+    return current.histories.item[start : start + length].tolist()
+
+
+def test_every_column_lands_in_its_place_of_the_history():
+    current, _, _ = learned(LOG[:128])
+    want = columns(LOG[:128])
+    for user in range(1, 16):
+        start, length = current.histories.start[user], current.histories.length[user]
+        for name in ("item", "value", "at_ms", "action"):
+            got = getattr(current.histories, name)[start : start + length]
+            np.testing.assert_array_equal(got, getattr(want, name)[want.user == user], err_msg=name)
+
+
+def test_two_runs_give_the_same_bytes():
+    a, ranks, _ = learned(LOG)
+    b, same_ranks, _ = learned(LOG)
+    np.testing.assert_array_equal(ranks, same_ranks)
+    for name, array in state.to_arrays(a).items():
+        assert array.tobytes() == state.to_arrays(b)[name].tobytes(), name
+
+
+def test_counts_do_not_depend_on_the_batch():
+    a, ranks, _ = learned(LOG[:128])
+    b, small_ranks, _ = learned(LOG[:128], batch=16)
+    run = Run(items=30)
+    run.count(LOG[:128])
+    for current in (a, b):
+        np.testing.assert_array_equal(current.counts.decayed[:, :30], run.counts.decayed)
+        np.testing.assert_array_equal(current.counts.seen[:30], run.counts.seen)
+    baselines = slice(1, 3)
+    np.testing.assert_array_equal(ranks[:, baselines], small_ranks[:, baselines])
+
+
+def test_a_short_batch_of_the_same_bucket_does_not_compile_again():
+    current, _, _ = learned(LOG[:128])
+    with jax.no_tracing():
+        learning.learn(current, columns(LOG[128:200]), SMALL)
+
+
+def test_an_empty_batch_changes_nothing():
+    current, _, _ = learned(LOG[:128])
+    before = {name: array.tobytes() for name, array in state.to_arrays(current).items()}
+    none = np.zeros(0, np.int32)
+    result = learning.learn(
+        current, Columns(none, none, none.astype(np.int64), none.astype(np.float32), none.astype(np.uint8)), SMALL
+    )
+    assert result.ranks.shape == (0, 3)
+    assert result.sums.tolist() == [0.0] * 7
+    assert np.isnan(result.loss)
+    assert {name: array.tobytes() for name, array in state.to_arrays(current).items()} == before
+
+
+def test_book_keeping():
+    current, ranks, results = learned(LOG)
+    assert current.step == 2
+    assert current.learned_events == 256
+    assert current.recent[:256].tolist() == [event.user for event in LOG]
+    assert current.newest_ms == LOG[-1].at_ms
+    assert current.totals[0] == (ranks[:, 0] > 0).sum() == sum(result.sums[0] for result in results)
+    assert current.items.last_ms[LOG[-1].item] == LOG[-1].at_ms
+    assert all(np.isfinite(result.loss) for result in results)
+
+
+def test_a_batch_longer_than_a_history_may_be_is_refused():
+    with pytest.raises(ShapeError, match="history_most = 32 events, got 33; split it first"):
+        learning.learn(admitted(), columns(LOG[:33]), small(history_most=32))
+
+
+def test_a_long_history_forgets_its_oldest_half():
+    config = small(history_most=32)
+    log = [Event(1, 1 + at % 29, 1_000 * at) for at in range(64)]
+    current, _, _ = learned(log, config, batch=16)
+    assert user_items(current, 1) == [event.item for event in log[-32:]]
+    current, _, _ = learned(log[:16], config, batch=16, current=current)
+    assert user_items(current, 1) == [event.item for event in (*log[-16:], *log[:16])]
+
+
+def test_a_sample_is_ranked_and_everything_is_counted():
+    config = small(evaluate_sample=0.25)
+    current, ranks, _ = learned(LOG, config)
+    whole, all_ranks, _ = learned(LOG)
+    sampled = is_scored(0, 256, 0.25)
+    assert (ranks[~sampled] == 0).all()
+    np.testing.assert_array_equal(ranks[sampled][:, 1:], all_ranks[sampled][:, 1:])
+    np.testing.assert_array_equal(current.counts.decayed, whole.counts.decayed)
+
+
+def test_the_sample_is_a_share_and_does_not_depend_on_batches():
+    whole = is_scored(0, 10_000, 0.3)
+    # Three standard errors of 10,000 draws.
+    assert whole.mean() == pytest.approx(0.3, abs=0.014)
+    np.testing.assert_array_equal(np.concatenate([is_scored(0, 17, 0.3), is_scored(17, 9_983, 0.3)]), whole)
+    assert is_scored(5, 100, 1.0).all()
+    assert not is_scored(5, 100, 0.0).any()
+
+
+def hidden_items(current, user):
+    start, length = current.hidden.start[user], current.hidden.length[user]
+    return sorted(current.hidden.key[start : start + length].tolist())
+
+
+def test_hide():
+    current = admitted()
+    learning.hide(current, [2, 3, 2, 2], [5, 6, 7, 5], SMALL)
+    learning.hide(current, [2] * 20, list(range(8, 28)), SMALL)
+    assert hidden_items(current, 2) == [5, 7, *range(8, 28)]
+    assert hidden_items(current, 3) == [6]
+    assert hidden_items(current, 1) == []
+
+
+def test_list_and_withdraw():
+    current = admitted()
+    content = np.arange(48, dtype=np.float32).reshape(3, 16)
+    learning.list_items(current, np.array([9, 2, 30 - 1], np.int32), content, SMALL)
+    assert np.flatnonzero(current.live).tolist() == [2, 9, 29]
+    np.testing.assert_array_equal(np.asarray(current.towers.tables.content)[[9, 2, 29]], content)
+    assert np.flatnonzero(current.counts.changed).tolist() == [2, 9, 29]
+    current.counts.changed[:] = False
+    learning.withdraw_items(current, np.array([9], np.int32))
+    assert np.flatnonzero(current.live).tolist() == [2, 29]
+    assert np.flatnonzero(current.counts.changed).tolist() == [9]
+
+
+def test_eviction_leaves_nothing_of_an_item_or_a_user():
+    config = small(item_ttl_days=10.0, user_ttl_days=10.0)
+    start_ms = LOG[0].at_ms
+    old = [Event(1 + at % 4, 1 + at % 6, start_ms + at) for at in range(128)]
+    new = [Event(3 + at % 5, 5 + at % 7, start_ms + 11 * DAY_MS + at) for at in range(128)]
+    current, _, _ = learned([*old, *new], config, current=admitted(config, items=12, users=8))
+    learning.list_items(current, np.array([4], np.int32), np.ones((1, 16), np.float32), config)
+    learning.hide(current, [3, 3, 1], [1, 7, 2], config)
+    current.counts.changed[:] = False
+    before = np.asarray(current.towers.tables.id).copy()
+    pointed = [row for row in range(5, 12) if set(entries(current.counts.after, row)) & {1, 2, 3}]
+    items, users = learning.evict_expired(current, config)
+    # Items 1 to 4 and users 1 and 2 were not seen for eleven days; item 4 is in the catalogue and stays.
+    assert items == [("i1", 1), ("i2", 2), ("i3", 3)]
+    assert users == ["u1", "u2"]
+    gone = {1, 2, 3}
+    for pool in (current.counts.after, current.counts.before, current.counts.near, current.hidden):
+        assert not any(set(entries(pool, row)) & gone for row in range(12))
+    assert all(not gone & set(user_items(current, user)) for user in range(16))
+    assert user_items(current, 3)[:2] == [5, 5], "what he did with the others stays, in order"
+    assert hidden_items(current, 3) == [7]
+    assert user_items(current, 1) == user_items(current, 2) == []
+    assert not current.counts.seen[1:4].any()
+    assert not current.combiner.bias[1:4].any()
+    assert (current.counts.seen[4:12] > 0).all()
+    after = np.asarray(current.towers.tables.id)
+    assert (before[1:4] != after[1:4]).any(axis=1).all()
+    np.testing.assert_array_equal(before[4:], after[4:])
+    assert current.counts.changed[[1, 2, 3]].all()
+    assert pointed
+    assert current.counts.changed[pointed].all(), "rows that lost a successor are told to the recommenders"
+    assert current.items.admit(["again"]) == ["again"]
+    assert current.items.row("again") in gone
+    _, ranks, _ = learned(new, config, current=current)
+    assert np.isfinite(ranks[:, 0]).all()
+
+
+def entries(rows, r):
+    start, length = rows.start[r], rows.length[r]
+    return rows.key[start : start + length].tolist()
+
+
+def test_nothing_expires_without_a_time_to_live():
+    current, _, _ = learned(LOG[:128])
+    assert learning.evict_expired(current, SMALL) == ([], [])
+
+
+def test_tower_logits_are_strict_to_the_place_in_the_history():
+    """The logits of an event may not move when later events of the batch do."""
+    batch = columns(LOG[128:256])
+
+    def logits_of(events):
+        probe, _, _ = learned(LOG[:128])
+        probe.histories = pools.reserve_appends(probe.histories, events.user)
+        pos = np.zeros(128, np.int32)
+        append_all(probe.histories, events.user, events.item, events.value, events.at_ms, events.action, 4096, pos)
+        return learning.tower_logits(probe, events, pos, np.ones(128, np.bool_), SMALL)
+
+    later = batch._replace(
+        item=np.where(np.arange(128) >= 60, 1, batch.item).astype(np.int32),
+        user=np.where(np.arange(128) >= 60, 3, batch.user).astype(np.int32),
+    )
+    np.testing.assert_array_equal(logits_of(batch)[:60], logits_of(later)[:60])
