@@ -89,7 +89,7 @@ class TrainerSettings(Checked):
       seed: of every random choice; together with the step it decides them all.
     """
 
-    batch_size: int = whole(256, least=1, most=16_384)
+    batch_size: int = whole(512, least=1, most=16_384)
     linger_ms: int = whole(50, least=0, most=60_000)
     merge_bound_count: int = whole(20_000, least=1_024)
     flush_ms: int = whole(500, least=10, most=3_600_000)
@@ -169,6 +169,11 @@ class Settings(Checked):
         if variables.get("XDG_CACHE_HOME"):
             tables = {"cache_dir": f"{variables['XDG_CACHE_HOME']}/marquee"} | tables
         return _build(cls, tables, variables, file=file, table="")
+
+
+def environ_without_settings() -> dict[str, str]:
+    """This process's environment without ``MARQUEE_*``, for children whose settings come from a file alone."""
+    return {name: value for name, value in os.environ.items() if not name.startswith(PREFIX)}
 
 
 T = TypeVar("T", bound=Checked)

@@ -66,7 +66,7 @@ def evaluate(
     log: EventLog,
     config: ModelConfig,
     *,
-    batch_size: int = 256,
+    batch_size: int = 512,
     on_batch: Callable[[int, metrics.Figures], None] | None = None,
 ) -> Evaluation:
     """Play the whole log through a fresh `Learner`.

@@ -24,7 +24,7 @@ def test_defaults_need_no_file_and_no_variable(tmp_path: Path, monkeypatch: pyte
 
     assert settings == Settings()
     assert (settings.broker, settings.prefix) == ("127.0.0.1:9092", "")
-    assert (settings.trainer.batch_size, settings.trainer.flush_ms, settings.trainer.evaluate_sample) == (256, 500, 1.0)
+    assert (settings.trainer.batch_size, settings.trainer.flush_ms, settings.trainer.evaluate_sample) == (512, 500, 1.0)
     assert dict(settings.model) == {}
     assert set(settings.recommender.rewatchable_actions) == rules.REWATCHABLE_ACTIONS
 
@@ -82,9 +82,9 @@ def test_the_cache_follows_xdg_unless_it_is_set(file: Path) -> None:
 @pytest.mark.parametrize(
     ("variable", "value", "message"),
     [
-        ("TRAINER_BATCH_SIZE", "0", "must be a whole number from 1 to 16384, got '0'; unset it for 256"),
-        ("TRAINER_BATCH_SIZE", "many", "must be a whole number from 1 to 16384, got 'many'; unset it for 256"),
-        ("TRAINER_BATCH_SIZE", "2.5", "must be a whole number from 1 to 16384, got '2.5'; unset it for 256"),
+        ("TRAINER_BATCH_SIZE", "0", "must be a whole number from 1 to 16384, got '0'; unset it for 512"),
+        ("TRAINER_BATCH_SIZE", "many", "must be a whole number from 1 to 16384, got 'many'; unset it for 512"),
+        ("TRAINER_BATCH_SIZE", "2.5", "must be a whole number from 1 to 16384, got '2.5'; unset it for 512"),
         ("TRAINER_EVALUATE_SAMPLE", "nan", "must be a number from 0 to 1, got 'nan'; unset it for 1.0"),
         ("TRAINER_EVALUATE_SAMPLE", "1.01", "must be a number from 0 to 1, got '1.01'; unset it for 1.0"),
         ("RECOMMENDER_PUSH_SLATES", "maybe", "must be true or false, got 'maybe'; unset it for True"),
