@@ -44,8 +44,11 @@ class Scratch(NamedTuple):
 def scratch_for(rows: int) -> Scratch:
     """Work arrays for ``rows`` item rows."""
     return Scratch(
-        np.zeros((SPARSE + 1, rows), np.float32), np.zeros(rows, np.int32), np.zeros(rows, np.bool_), np.zeros(rows, np.bool_)
-    )  # fmt: skip
+        sparse=np.zeros((SPARSE + 1, rows), np.float32),
+        touched=np.zeros(rows, np.int32),
+        is_touched=np.zeros(rows, np.bool_),
+        done=np.zeros(rows, np.bool_),
+    )
 
 
 def augmented_dim(dim: int) -> int:

@@ -53,4 +53,5 @@ def run(roles: Sequence[str], settings: Settings, *, config: Path | None, say: C
 
 
 def _say(line: str) -> None:
-    print(line, file=sys.stderr, flush=True)
+    sys.stderr.write(f"{line}\n")
+    sys.stderr.flush()

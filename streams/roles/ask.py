@@ -36,9 +36,9 @@ def ask(connection: Connection, request: Request, *, prefix: str, timeout_s: flo
         _send(connection, topics.topic_name(prefix, topics.REQUESTS.name), request, timeout_s)
         while (left_s := deadline_s - time.monotonic()) > 0:
             message = consumer.poll(min(left_s, 0.5))
-            if message is None or message.error() or message.value() is None:
+            if message is None or message.error() or (payload := message.value()) is None:
                 continue
-            slate = codec.decode(Slate, message.value(), timestamp_ms=-1)
+            slate = codec.decode(Slate, payload, timestamp_ms=-1)
             if isinstance(slate, Slate) and slate.request_id == request.request_id:
                 return slate
     finally:

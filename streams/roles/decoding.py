@@ -46,8 +46,12 @@ def entries_of(records: Any, kind: type[Record], *, dead_letters: str) -> tuple[
 def letter_for(rejected: Rejected, record: Any, *, topic: str) -> Out:
     """The dead letter of one refused record."""
     origin = Origin(
-        topic=record.topic, partition=record.partition, offset=record.offset, timestamp_ms=record.timestamp, key=record.key
-    )  # fmt: skip
+        topic=record.topic,
+        partition=record.partition,
+        offset=record.offset,
+        timestamp_ms=record.timestamp,
+        key=record.key,
+    )
     letter = dead_letter(rejected, origin)
     return Out(
         topic=topic, key=letter.key, value=letter.value, headers=letter.headers, timestamp_ms=letter.timestamp_ms

@@ -1,4 +1,4 @@
-"""From settings to the model's configuration, and the fingerprint that says which software and settings made a state."""
+"""From settings to the model's configuration, and the fingerprint of the software and settings that make a state."""
 
 from __future__ import annotations
 

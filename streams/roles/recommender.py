@@ -29,7 +29,7 @@ from streams.transport.bulk import BulkApp, BytesChunk, bulk_agent, bulk_app
 from streams.transport.merge import Source
 from streams.transport.offsets import Start
 from streams.transport.publish import Out, Publisher
-from streams.transport.reader import BulkConfig, end_process
+from streams.transport.reader import BulkConfig, end_process, ending_on_error
 
 BATCH = 64
 """Requests answered at a time: enough for the search to be efficient, few enough to be quick."""
@@ -109,7 +109,7 @@ class RecommenderRole:
         return {at: "committed" if at[0] == requests else self.claimed.get(at, "earliest") for at in assigned}
 
     async def _start(self, _app: Any = None) -> None:
-        try:
+        with ending_on_error():
             await self.publisher.start()
             handlers = {
                 topics.ITEMS.name: self._take_items,
@@ -123,8 +123,6 @@ class RecommenderRole:
             await self.core(self.recommender.refresh, self.clock.now_ms(self.serving.newest_ms))
             self.ready.set()
             await asyncio.gather(*reading, self._keep_fresh(), self._push())
-        except Exception as error:
-            end_process(error)
 
     # --- what it reads -------------------------------------------------------------------------------------------
 

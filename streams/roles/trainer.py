@@ -34,7 +34,7 @@ from streams.settings import Settings
 from streams.transport.bulk import BulkApp, BytesChunk, bulk_agent, bulk_app
 from streams.transport.merge import Merger, Source, Stamped
 from streams.transport.publish import Out, PublishConfig, Publisher
-from streams.transport.reader import end_process
+from streams.transport.reader import end_process, ending_on_error
 
 METRICS_EVERY_STEPS = 10
 """Steps of one window of prequential figures: by steps and not by time, so that a replay gives the same windows."""
@@ -146,11 +146,10 @@ class Trainer:
 
     async def _run(self, _app: Any = None) -> None:
         try:
-            await self.publisher.start()
-            self.connected.set()
-            await self._learn_until_stopped()
-        except Exception as error:
-            end_process(error)
+            with ending_on_error():
+                await self.publisher.start()
+                self.connected.set()
+                await self._learn_until_stopped()
         finally:
             self.idle.set()
 
@@ -271,14 +270,12 @@ class Trainer:
 
     async def _flush(self) -> None:
         """Publish what changed; one at a time, so that versions leave in order."""
-        try:
+        with ending_on_error():
             await self.publisher.perform(await self.core(self._announcement, len(self.merger)))
-        except Exception as error:
-            end_process(error)
 
     async def _save(self, step: int, arrays: Arrays, reached: _Reached) -> None:
         """Make a snapshot durable once all letters that it steps over are, and say so."""
-        try:
+        with ending_on_error():
             await self.publisher.flush()
             offsets = {f"{topic}/{partition}": at for (topic, partition), at in sorted(reached.offsets.items())}
             clocks = {f"{topic}/{partition}": at for (topic, partition), at in sorted(reached.clocks.items())}
@@ -293,8 +290,6 @@ class Trainer:
             await self.publisher.perform([Out(topic=topic, key=b"trainer", value=codec.encode(notice))])
             assigned = self.app.reader.assigned
             await self.app.reader.commit({at: reached.offsets[at] for at in assigned if at in reached.offsets})
-        except Exception as error:
-            end_process(error)
 
     async def _drain(self, *_: Any, **__: Any) -> None:
         """Finish the batches, keep the state, and let everything out that is under way."""

@@ -44,7 +44,7 @@ def exit_with_stdin(stream: BinaryIO, *, leave: Callable[[int], object] = os._ex
     """
 
     def watch() -> None:
-        while os.read(stream.fileno(), 4096):  # unbuffered: a buffer's lock, held here, would abort the interpreter's end
+        while os.read(stream.fileno(), 4096):  # a buffer's lock, held here, would abort the interpreter's end
             pass
         leave(EXIT_ORPHANED)
 

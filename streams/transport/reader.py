@@ -7,9 +7,10 @@ Knows no Faust: ``bulk.py`` calls :meth:`Reader.begin` and :meth:`Reader.revoked
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import logging
 import os
-from collections.abc import Awaitable, Callable, Iterable, Mapping
+from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, Literal, NoReturn
 
@@ -59,6 +60,15 @@ def end_process(error: BaseException) -> NoReturn:
     log.critical("worker ends; it restarts from its own state: %r", error, exc_info=error)
     logging.shutdown()
     os._exit(EXIT_AFTER_ERROR)
+
+
+@contextlib.contextmanager
+def ending_on_error() -> Iterator[None]:
+    """Runs its body; whatever it raises is logged and ends the process, which restarts from its own state."""
+    try:
+        yield
+    except Exception as error:  # noqa: BLE001 - nothing is swallowed: the process ends
+        end_process(error)
 
 
 class Reader:
