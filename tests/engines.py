@@ -1,4 +1,4 @@
-"""A taught trainer and recommenders filled from it, by snapshot or over the wire; and the slow way to score everything."""
+"""A taught trainer, recommenders filled from it by snapshot or over the wire, and the slow way to score everything."""
 
 from __future__ import annotations
 

@@ -104,7 +104,7 @@ class Announcer:
         distance = np.linalg.norm(vectors - before, axis=1) / (np.linalg.norm(before, axis=1) + 1e-6)
         is_changed = np.isin(looked_at, changed, assume_unique=True)
         in_use = np.array([bool(state.items.key(row)) for row in looked_at.tolist()])
-        urgency = np.where(is_changed, np.inf, np.where(distance > MOVED, distance, 0.0)) * in_use
+        urgency = np.where(in_use, np.where(is_changed, np.inf, np.where(distance > MOVED, distance, 0.0)), 0.0)
         order = np.argsort(-urgency, kind="stable")[:most]
         taken = np.sort(order[urgency[order] > 0])
         state.counts.changed[looked_at[is_changed & ~in_use]] = False

@@ -6,7 +6,7 @@ import dataclasses
 import hashlib
 import importlib.metadata
 from collections.abc import Mapping
-from typing import Any, TypeVar
+from typing import Any, Literal, TypeVar, get_args, get_origin
 
 from models.errors import ModelError
 from models.recommend.state import ModelConfig
@@ -52,8 +52,11 @@ def _built(cls: type[C], values: object, table: str) -> C:
         )
         if isinstance(value, bool) or not isinstance(value, wanted):
             raise SettingsError(f"{table}.{name} must be {' or '.join(t.__name__ for t in wanted)}, got {value!r}")
+        if get_origin(types[name]) is Literal and value not in get_args(types[name]):
+            words = ", ".join(get_args(types[name]))
+            raise SettingsError(f"{table}.{name} must be one of {words}, got {value!r}")
     try:
-        return cls(**values)
+        return cls(**{name: float(value) if types[name] is float else value for name, value in values.items()})
     except (ModelError, TypeError) as error:
         raise SettingsError(f"{table}: {error}") from error
 

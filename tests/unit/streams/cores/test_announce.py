@@ -162,11 +162,15 @@ def test_only_the_strongest_successors_travel() -> None:
     learner = Learner(planted.small(successors=256))
     chain = ["hub", *(f"s{n}" for n in range(9))]
     events = [
-        make_interaction(event_id=f"{user}/{at}", user_id=f"u{user}", item_id=item if at == 0 else f"{item}-{user % 30}",
-                         occurred_at_ms=NOW_MS + 100 * user + at)
+        make_interaction(
+            event_id=f"{user}/{at}",
+            user_id=f"u{user}",
+            item_id=item if at == 0 else f"{item}-{user % 30}",
+            occurred_at_ms=NOW_MS + 100 * user + at,
+        )
         for user in range(60)
         for at, item in enumerate(chain)
-    ]  # fmt: skip
+    ]
     planted.play(learner, events)
     state = next(s for s in announcer().announce(learner.state, [], most=ALL).states if s.item_id == "hub")
     row, after = learner.state.items.row("hub"), learner.state.counts.after

@@ -225,7 +225,7 @@ def test_an_item_that_moved_leaves_no_nameless_row_behind() -> None:
 
 
 def test_an_evicted_item_is_gone_from_the_next_slate_though_nothing_refreshes() -> None:
-    successors = {"successors": rows_to_bytes([2, 3]), "successor_weights": floats_to_bytes([9.0, 1.0])}
+    successors: dict[str, Any] = {"successors": rows_to_bytes([2, 3]), "successor_weights": floats_to_bytes([9.0, 1.0])}
     serving = serving_with(state("a", row=1, **successors), state("b", row=2), state("c", row=3))
     serving.take_interactions([act("u", "a")])
     made = engines.recommender(serving, NOW_MS)
@@ -235,7 +235,7 @@ def test_an_evicted_item_is_gone_from_the_next_slate_though_nothing_refreshes() 
 
 
 def test_a_new_owner_of_a_row_obeys_its_own_window() -> None:
-    successors = {"successors": rows_to_bytes([2, 3]), "successor_weights": floats_to_bytes([9.0, 1.0])}
+    successors: dict[str, Any] = {"successors": rows_to_bytes([2, 3]), "successor_weights": floats_to_bytes([9.0, 1.0])}
     serving = serving_with(state("a", row=1, **successors), state("b", row=2), state("c", row=3))
     serving.take_interactions([act("u", "a")])
     made = engines.recommender(serving, NOW_MS)
@@ -245,7 +245,7 @@ def test_a_new_owner_of_a_row_obeys_its_own_window() -> None:
 
 
 def test_successors_may_name_rows_beyond_all_that_is_known() -> None:
-    far = {"successors": rows_to_bytes([5_000, 2]), "successor_weights": floats_to_bytes([4.0, 2.0])}
+    far: dict[str, Any] = {"successors": rows_to_bytes([5_000, 2]), "successor_weights": floats_to_bytes([4.0, 2.0])}
     serving = serving_with(state("a", row=1), state("b", row=2))
     serving.take_interactions([act("u", "a")])
     made = engines.recommender(serving, NOW_MS)
