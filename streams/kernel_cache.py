@@ -11,15 +11,15 @@ import importlib.metadata
 import os
 from pathlib import Path
 
-_SOURCES = Path(__file__).resolve().parent.parent / "models" / "recommend"
+_SOURCES = Path(__file__).resolve().parent.parent / "models"
 VARIABLE = "NUMBA_CACHE_DIR"
 
 
 def kernel_cache_dir(cache_dir: Path, sources: Path = _SOURCES) -> Path:
     """The folder for kernels compiled from ``sources`` by the installed numba."""
     digest = hashlib.blake2b(importlib.metadata.version("numba").encode(), digest_size=8)
-    for path in sorted(sources.glob("*.py")):
-        digest.update(path.name.encode())
+    for path in sorted(sources.rglob("*.py")):
+        digest.update(str(path.relative_to(sources)).encode())
         digest.update(path.read_bytes())
     return cache_dir / "kernels" / digest.hexdigest()
 

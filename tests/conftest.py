@@ -13,11 +13,13 @@ from hypothesis import settings
 from jaxtyping import install_import_hook
 
 from deploy.kafka import kafka_up
+from streams.kernel_cache import use_kernel_cache
 
 # Read by JAX when it is imported, which nothing above does.
 os.environ.setdefault("JAX_NUMPY_RANK_PROMOTION", "raise")
 os.environ.setdefault("JAX_NUMPY_DTYPE_PROMOTION", "strict")
 install_import_hook(["models", "index"], "beartype.beartype")
+use_kernel_cache(Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "marquee")
 
 settings.register_profile("marquee", derandomize=True, deadline=None)
 settings.load_profile("marquee")
