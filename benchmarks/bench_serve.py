@@ -135,6 +135,7 @@ def latencies(kafka: Engine, platform: Platform, seconds: float) -> list[float]:
         deadline_s = time.monotonic() + 30
         while len(waited_ms) < count and time.monotonic() < deadline_s:
             _take(consumer, 0.05, asked_s, waited_ms)
+    producer.flush(10)
     if len(waited_ms) < count:
         raise RuntimeError(f"expected {count} answers, got {len(waited_ms)}")
     return list(waited_ms.values())

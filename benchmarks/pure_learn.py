@@ -88,7 +88,7 @@ def bare_step_s(learner: Learner) -> float:
         started_s = time.perf_counter()
         for _ in range(STEPS_A_ROUND):
             learned, loss = step.train_step(learned, batch, config=config.towers)
-        jax.block_until_ready((learned, loss))
+        jax.block_until_ready((learned, loss))  # type: ignore[no-untyped-call]
         times_s.append((time.perf_counter() - started_s) / STEPS_A_ROUND)
     return statistics.median(times_s)
 
