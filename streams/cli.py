@@ -24,6 +24,7 @@ INTERRUPTED: Final = 130
 """128 + SIGINT, as shells say it."""
 
 COMMANDS: Final = {
+    "demo": "Watch the engine learn a film log, live; needs nothing else.",
     "run": "Run the engine: trainer and recommender.",
     "topics": "Check the topics, or create them.",
     "recommend": "Ask for a user's slate over the topics.",

@@ -34,6 +34,8 @@ from streams.transport.reader import BulkConfig, end_process, ending_on_error
 BATCH = 64
 """Requests answered at a time: enough for the search to be efficient, few enough to be quick."""
 REFRESH_S = 0.25
+EMBEDDED_WAIT_MS = 20
+"""The embedded broker looks for new records less and less often while a fetch waits; a real one answers at once."""
 PENDING_MOST = 50_000
 """Users waiting for a pushed slate; beyond it the longest waiting go without."""
 
@@ -96,7 +98,9 @@ class RecommenderRole:
             f"{self.settings.prefix or 'marquee'}-recommender",
             connection,
             offsets=self._wanted,
-            config=BulkConfig(commit_every_s=0.5),
+            config=BulkConfig(
+                commit_every_s=0.5, fetch_max_wait_ms=EMBEDDED_WAIT_MS if connection.is_embedded else 100
+            ),
         )
         bulk_agent(app, self.names[topics.INTERACTIONS.name], self._take_interactions)
         bulk_agent(app, self.names[topics.REQUESTS.name], self._take_requests, marks_done=False)

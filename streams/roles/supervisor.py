@@ -15,6 +15,7 @@ import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from types import FrameType
+from typing import IO
 
 from streams.transport.backoff import Backoff
 from streams.transport.child import EXIT_ORPHANED, ends_with_parent
@@ -79,11 +80,25 @@ class Supervisor:
       commands: role -> argument list; the child's standard input is a pipe that ends with the supervisor (see
         ``transport.child.exit_with_stdin``).
       say: gets one line per event.
+      environ: the children's environment; None: ours.
+      words: where the children's output goes; None: to ours.
+      drain_s: how long they may take to end before they are killed.
     """
 
-    def __init__(self, commands: Mapping[str, Sequence[str]], *, say: Callable[[str], None]) -> None:
+    def __init__(
+        self,
+        commands: Mapping[str, Sequence[str]],
+        *,
+        say: Callable[[str], None],
+        environ: Mapping[str, str] | None = None,
+        words: IO[bytes] | None = None,
+        drain_s: float = DRAIN_S,
+    ) -> None:
         self._roles = {name: _Role(command=command) for name, command in commands.items()}
         self._say = say
+        self._environ = environ
+        self._words = words
+        self._drain_s = drain_s
         self._stop = threading.Event()
         self._stops_count = 0
 
@@ -115,7 +130,10 @@ class Supervisor:
         if role.process is None:
             if now_s >= role.due_s:
                 command = ends_with_parent(role.command)
-                role.process = subprocess.Popen(command, stdin=subprocess.PIPE, start_new_session=True)
+                role.process = subprocess.Popen(
+                    command, stdin=subprocess.PIPE, stdout=self._words, stderr=self._words, env=self._environ,
+                    start_new_session=True,
+                )  # fmt: skip
                 role.started_s = now_s
                 self._say(f"{name}: started, process {role.process.pid}")
             return 0
@@ -137,7 +155,7 @@ class Supervisor:
         for role in running.values():
             if role.process is not None:
                 role.process.terminate()
-        deadline_s, stops_count = time.monotonic() + DRAIN_S, self._stops_count
+        deadline_s, stops_count = time.monotonic() + self._drain_s, self._stops_count
         while time.monotonic() < deadline_s and self._stops_count == stops_count:
             if all(role.process is None or role.process.poll() is not None for role in running.values()):
                 break

@@ -13,7 +13,6 @@ from pathlib import Path
 
 import pytest
 
-from streams.roles import supervisor
 from streams.roles.supervisor import EXIT_USAGE, RestartPolicy, Supervisor, describe_exit
 
 ROOT = Path(__file__).resolve().parents[4]
@@ -94,15 +93,14 @@ def test_refused_settings_end_everything():
 
 
 @pytest.mark.slow
-def test_a_role_deaf_to_sigterm_is_killed(monkeypatch, tmp_path):
-    monkeypatch.setattr(supervisor, "DRAIN_S", 0.3)
+def test_a_role_deaf_to_sigterm_is_killed(tmp_path):
     said: list[str] = []
     ready = tmp_path / "ready"
     deaf = python(
         "import signal, time, pathlib; signal.signal(signal.SIGTERM, signal.SIG_IGN);"
         f"pathlib.Path({str(ready)!r}).touch(); time.sleep(60)"
     )
-    one = Supervisor({"deaf": deaf}, say=said.append)
+    one = Supervisor({"deaf": deaf}, say=said.append, drain_s=0.3)
 
     def stop_when_ready() -> None:
         wait_for(ready.exists)

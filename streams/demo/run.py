@@ -1,0 +1,97 @@
+"""Runs the demo: broker, topics, engine and show, in that order, and takes all of it down again.
+
+The main thread supervises the processes and takes the signals, since a child is bound to the thread that starts it;
+`show.Show` conducts in a thread of its own.
+"""
+
+from __future__ import annotations
+
+import json
+import tempfile
+import threading
+from pathlib import Path
+from typing import Final
+
+from rich.console import Console
+
+from streams.contract.topics import TOPICS
+from streams.demo.show import Show, Wish
+from streams.demo.summary import Outcome
+from streams.errors import ReplayError, RoleError
+from streams.replay.fetch import PACKAGED_DIR
+from streams.replay.logs import EventLog, read_log
+from streams.roles.app import ROLES, commands_for
+from streams.roles.supervisor import Supervisor
+from streams.settings import environ_without_settings
+from streams.transport import admin
+from streams.transport.embedded import embedded_broker
+
+DRAIN_S: Final = 3.0
+"""What the roles get to end in, so that all is gone within 5 s of Ctrl-C."""
+LAST_WORDS_CHARS: Final = 3_000
+
+
+def run(wish: Wish, *, events: int, console: Console) -> Outcome:
+    """The whole demo; gives how it ended, once everything is stopped again.
+
+    Args:
+      events: interactions to stream, from the log's beginning; all when there are fewer.
+      console: gets the show and the summary.
+
+    Raises:
+      EmbeddedBrokerError: there is no broker to run.
+      ReplayError: the user to follow is not in the log.
+      RoleError: the engine stopped learning; its last words are in the text.
+    """
+    log = chosen(read_log(PACKAGED_DIR / "movietweetings"), events=events, follow=wish.follow)
+    with tempfile.TemporaryDirectory(prefix="marquee-demo-") as folder, embedded_broker() as connection:
+        _say(console, f"an embedded broker listens on {connection.bootstrap}, in memory, for this demo alone")
+        admin.create_topics(connection, TOPICS, prefix="")
+        _say(console, f"made its {len(TOPICS)} topics")
+        config = Path(folder) / "marquee.toml"
+        config.write_text(settings_toml(Path(folder) / "snapshots"), encoding="utf-8")
+        commands = commands_for(ROLES, broker=connection.bootstrap, prefix="", config=config, is_embedded=True)
+        words_path = Path(folder) / "roles.log"
+        with words_path.open("wb") as words:
+            show = Show(wish, log, connection, console=console)
+            supervisor = Supervisor(
+                commands, say=show.hear, environ=environ_without_settings(), words=words, drain_s=DRAIN_S
+            )
+            conductor = threading.Thread(target=show.run, args=(supervisor.stop,), name="demo")
+            conductor.start()
+            try:
+                supervisor.run()
+            finally:
+                show.stop.set()
+                conductor.join()
+        if show.error is not None:
+            said = words_path.read_text(encoding="utf-8", errors="replace")[-LAST_WORDS_CHARS:].strip()
+            raise RoleError(f"{show.error}" + (f"\nthe roles' last words:\n{said}" if said else "")) from show.error
+    return show.outcome
+
+
+def chosen(log: EventLog, *, events: int, follow: str | None) -> EventLog:
+    """The first ``events`` of the log.
+
+    Raises:
+      ReplayError: ``follow`` does nothing in them.
+    """
+    log = log.head(events)
+    if follow is not None and follow not in set(log.user_id.tolist()):
+        raise ReplayError(
+            f"expected a user of the first {len(log):,} events, got {follow!r}; try {log.user_id[0]}, or leave it out"
+        )
+    return log
+
+
+def settings_toml(snapshot_dir: Path) -> str:
+    """The roles' settings: snapshots of their own, and a slate after every interaction, not once a second."""
+    return (
+        f"snapshot_dir = {json.dumps(str(snapshot_dir))}\n"
+        "[trainer]\nsnapshot_every_steps = 0\n"
+        "[recommender]\npush_slates = true\npush_interval_ms = 0\n"
+    )
+
+
+def _say(console: Console, line: str) -> None:
+    console.print(f"✓ {line}", markup=False, highlight=False, soft_wrap=True)

@@ -1,0 +1,217 @@
+"""The figures as a picture for the terminal, as one line, and as a summary. Decides how they look, and nothing else.
+
+Titles and ids are somebody else's text: they go through `printable` into rich Text, never into markup.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Final
+
+from rich.box import ROUNDED
+from rich.console import Group, RenderableType
+from rich.padding import Padding
+from rich.panel import Panel
+from rich.progress_bar import ProgressBar
+from rich.table import Table
+from rich.text import Text
+
+from streams.demo.curve import chart, sparkline
+from streams.demo.watch import RANKERS, Figures, Place, Shown
+from streams.printable import printable
+
+NAMES: Final = {"model": "Marquee", "transitions": "transitions", "decayed_popularity": "popularity"}
+STYLES: Final = {"model": "bold cyan", "transitions": "magenta", "decayed_popularity": "yellow"}
+SOURCE_STYLES: Final = {"tower": "cyan", "successor": "magenta", "popular": "yellow", "fresh": "green"}
+FRAME_ROWS: Final = 3
+"""Rows of title and progress."""
+FIGURE_ROWS: Final = 9
+CHART_FROM_ROWS: Final = 32
+"""Terminals with at least so many rows get a chart."""
+CHART_ROWS: Final = 8
+LEFT_COLUMNS: Final = 31
+WIDE_COLUMNS: Final = 100
+"""From here on there is room for the reasons."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Scene:
+    """What the figures don't know: where the demo stands.
+
+    Attributes:
+      phase: what is going on, in words.
+      steps: what is done, while it sets up; empty once the stream flows.
+      elapsed_s: since the start.
+      total: interactions of the whole stream. broken: broken records fed so far.
+      notice: one line of the supervisor's, when a process had to be started again.
+    """
+
+    phase: str
+    steps: tuple[str, ...]
+    elapsed_s: float
+    total: int
+    broken: int
+    notice: str = ""
+
+
+def picture(scene: Scene, figures: Figures, *, width: int, height: int) -> RenderableType:
+    """The whole screen, at most ``width`` x ``height`` characters."""
+    inner = width - 2
+    if scene.steps:
+        return Padding(Group(_head(scene, figures, inner), Text(), _set_up(scene)), (0, 1))
+    has_chart = height >= CHART_FROM_ROWS
+    top_rows = FIGURE_ROWS + (CHART_ROWS + 1 if has_chart else 0)
+    body = Table.grid(expand=True)
+    body.add_column(width=LEFT_COLUMNS)
+    body.add_column(ratio=1)
+    quality = _quality(figures, inner - LEFT_COLUMNS - 4, has_chart=has_chart)
+    body.add_row(
+        _panel(_counts(scene, figures), "learning", rows=top_rows),
+        _panel(quality, "ranking each event before it is learned", rows=top_rows),
+    )
+    slate_rows = height - FRAME_ROWS - top_rows
+    slate = _panel(_slate(figures.shown, slate_rows - 3, inner), "a slate, live", rows=slate_rows)
+    return Padding(Group(_head(scene, figures, inner), body, slate), (0, 1))
+
+
+def _panel(content: RenderableType, title: str, *, rows: int) -> Panel:
+    return Panel(
+        content, title=Text(title, "dim"), title_align="left", border_style="bright_black", box=ROUNDED, height=rows
+    )
+
+
+def _head(scene: Scene, figures: Figures, width: int) -> RenderableType:
+    line = Table.grid(expand=True)
+    line.add_column(ratio=1, no_wrap=True)
+    line.add_column(justify="right", no_wrap=True)
+    title = Text.assemble(("Marquee", "bold cyan"), ("  " + printable(scene.phase), ""))
+    clock = f"{int(scene.elapsed_s) // 60}:{int(scene.elapsed_s) % 60:02d}"
+    line.add_row(title, Text(clock, "dim"))
+    done = Text(f" {figures.learned:,} of {scene.total:,}", "dim")
+    bar = Table.grid(expand=True)
+    bar.add_column(ratio=1)
+    bar.add_column(justify="right", no_wrap=True)
+    progress = ProgressBar(
+        total=max(1, scene.total), completed=figures.learned, style="bright_black", complete_style="cyan",
+        finished_style="cyan",
+    )  # fmt: skip
+    bar.add_row(progress, done)
+    hint = scene.notice or "Ctrl-C stops everything"
+    return Group(line, bar, Text(printable(hint, most=width), "yellow" if scene.notice else "bright_black"))
+
+
+def _set_up(scene: Scene) -> RenderableType:
+    lines = [Text.assemble(("  ✓ ", "green"), printable(step)) for step in scene.steps[:-1]]
+    turning = "⠋⠙⠹⠸⠼⠴⠦⠧⠇⠏"[int(scene.elapsed_s * 8) % 10]
+    return Group(*lines, Text.assemble((f"  {turning} ", "cyan"), printable(scene.steps[-1])))
+
+
+def _counts(scene: Scene, figures: Figures) -> RenderableType:
+    grid = Table.grid(padding=(0, 1))
+    grid.add_column(style="dim", no_wrap=True)
+    grid.add_column(justify="right", no_wrap=True)
+    grid.add_column(style="dim", no_wrap=True)
+    grid.add_row("learned", Text(f"{figures.learned:,}", "bold"), f"{figures.per_second:,.0f}/s")
+    grid.add_row("steps", f"{figures.steps:,}", "")
+    grid.add_row("catalogue", f"{figures.items:,}", "films")
+    grid.add_row("users", f"{figures.users:,}", "")
+    grid.add_row("fresh p50", _ms(figures.fresh_p50_ms), "ms")
+    grid.add_row("      p99", _ms(figures.fresh_p99_ms), "ms")
+    letters = Text(f"{figures.dead_letters}", "yellow" if figures.dead_letters else "")
+    grid.add_row("dead letters", letters, f"of {scene.broken} fed")
+    return grid
+
+
+def _quality(figures: Figures, width: int, *, has_chart: bool) -> RenderableType:
+    if not figures.quality:
+        return Text("the first window is not full yet", "dim")
+    top = max((point for one in figures.quality.values() for point in one.curve if point is not None), default=0.0)
+    table = Table.grid(padding=(0, 1))
+    for justify in ("left", "right", "right", "left"):
+        table.add_column(justify=justify, no_wrap=True)  # type: ignore[arg-type]
+    table.add_row(Text(), Text("HR@10", "dim"), Text("NDCG@10", "dim"), Text("NDCG@10 along the stream", "dim"))
+    room = max(0, width - 29)
+    for ranker in RANKERS:
+        one, style = figures.quality[ranker], STYLES[ranker]
+        curve = sparkline(thinned(one.curve, room), top=top)
+        table.add_row(Text(NAMES[ranker], style), f"{one.hr_at_10:.3f}", f"{one.ndcg_at_10:.3f}", Text(curve, style))
+    below: list[RenderableType] = [Text()]
+    if has_chart:
+        below += [*_chart(figures, width, top=top), Text()]
+    else:
+        below.append(Text("0.1 = right film in the top ten, one time in ten", "bright_black"))
+    if figures.last_reason:
+        below.append(Text(printable(f"refused: {figures.last_reason}", most=max(1, width)), "bright_black"))
+    return Group(table, *below)
+
+
+def _chart(figures: Figures, width: int, *, top: float) -> Sequence[Text]:
+    rows = chart(
+        [thinned(figures.quality[ranker].curve, 2 * (width - 6)) for ranker in RANKERS], height=CHART_ROWS - 1, top=top
+    )
+    styles = [STYLES[ranker] for ranker in RANKERS]
+    lines = []
+    for at, row in enumerate(rows):
+        mark = f"{top:.2f} " if at == 0 else "0.00 " if at == len(rows) - 1 else "     "
+        pieces = [(char, "" if owner is None else styles[owner].replace("bold ", "")) for char, owner in row]
+        lines.append(Text.assemble((mark, "bright_black"), *pieces))
+    return lines
+
+
+def thinned(curve: Sequence[float | None], points: int) -> list[float | None]:
+    """The curve with ``points`` points, each the nearest of its own; stretched where it has fewer."""
+    return [curve[at * len(curve) // points] for at in range(points)] if curve and points > 0 else []
+
+
+def _slate(shown: Shown | None, rows: int, width: int) -> RenderableType:
+    if shown is None:
+        return Text("nobody has acted yet", "dim")
+    stars = f", {shown.value:g} of 10" if shown.value is not None else ""
+    room = width - 4
+    user = printable(shown.user_id, most=24)
+    line = Text.assemble(("user ", "dim"), (user, "bold"), (" just rated ", "dim"),
+                         printable(shown.chose, most=max(8, room - 40 - len(user))), (stars, "dim"))  # fmt: skip
+    table = Table.grid(padding=(0, 1), expand=True)
+    table.add_column(justify="right", style="dim", width=2)
+    table.add_column(width=3)
+    table.add_column(ratio=3, no_wrap=True, overflow="ellipsis")
+    table.add_column(justify="right", width=6)
+    table.add_column(width=9)
+    is_wide = width >= WIDE_COLUMNS
+    if is_wide:
+        table.add_column(ratio=2, no_wrap=True, overflow="ellipsis")
+    for place in shown.places[: max(1, rows)]:
+        cells: list[RenderableType] = [
+            str(place.rank), _moved(place), Text(printable(place.title)), f"{place.score:.2f}",
+            Text(place.source, SOURCE_STYLES.get(place.source, "")),
+        ]  # fmt: skip
+        table.add_row(*cells, *([Text(printable(place.reason), "dim")] if is_wide else []))
+    return Group(line, table)
+
+
+def _moved(place: Place) -> Text:
+    if place.moved is None:
+        return Text("new", "green")
+    if place.moved == 0:
+        return Text("")
+    return Text(f"▲{place.moved}", "green") if place.moved > 0 else Text(f"▼{-place.moved}", "red")
+
+
+def _ms(value: float | None) -> str:
+    return "-" if value is None else f"{value:,.0f}"
+
+
+def line(scene: Scene, figures: Figures) -> str:
+    """One plain line, for logs."""
+    if scene.steps:
+        return f"{scene.elapsed_s:4.0f} s  {scene.steps[-1]}"
+    parts = [f"{figures.learned:,} of {scene.total:,} learned ({figures.per_second:,.0f}/s)"]
+    for name, pick in (("HR@10", "hr_at_10"), ("NDCG@10", "ndcg_at_10")):
+        if figures.quality:
+            ours, transitions, popularity = (getattr(figures.quality[ranker], pick) for ranker in RANKERS)
+            parts.append(f"{name} {ours:.3f} (transitions {transitions:.3f}, popularity {popularity:.3f})")
+    if figures.fresh_p50_ms is not None:
+        parts.append(f"fresh p50 {_ms(figures.fresh_p50_ms)} p99 {_ms(figures.fresh_p99_ms)} ms")
+    parts.append(f"dead letters {figures.dead_letters}")
+    return f"{scene.elapsed_s:4.0f} s  " + "; ".join(parts) + (f"; {printable(scene.notice)}" if scene.notice else "")
