@@ -13,6 +13,7 @@ import numpy as np
 from models.recommend import metrics
 from models.recommend.combiner import RANKERS
 from models.recommend.state import ModelConfig
+from streams.contract import rules
 from streams.cores.learn import Learner
 from streams.replay import convert
 from streams.replay.logs import EventLog
@@ -86,8 +87,8 @@ def evaluate(
         result = learner.learn(batch)
         done += len(batch)
         learned += result.learned
-        judged = result.learnt.ranks[max(0, warm - first) :] if first < warm else result.learnt.ranks
-        total += metrics.sums(judged)
+        warming = sum(event.action in rules.LEARNED_ACTIONS for event in batch[: max(0, warm - first)])
+        total += metrics.sums(result.learnt.ranks[warming:])
         if on_batch is not None:
             on_batch(done, metrics.figures(total))
     found = metrics.figures(total)

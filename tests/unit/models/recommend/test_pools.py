@@ -37,7 +37,8 @@ def appended(histories, users, first=0, most=4096):
 
 
 def test_rows_grow_and_keep_their_entries():
-    rows, want = pools.empty_rows(5), {r: {} for r in range(5)}
+    rows = pools.empty_rows(5)
+    want: dict[int, dict[int, float]] = {r: {} for r in range(5)}
     rng = np.random.default_rng(0)
     for r, key in zip(rng.integers(0, 5, 400).tolist(), rng.integers(0, 50, 400).tolist(), strict=True):
         rows = pools.reserve(rows, 128)
@@ -88,7 +89,7 @@ def test_compacted_is_the_same_whatever_the_way_there():
         slow = pools.compacted(slow, at % 3 * 40)
     quick, _ = appended(quick, users)
     for a, b in zip(pools.compacted(slow), pools.compacted(quick), strict=True):
-        assert a.tobytes() == b.tobytes()
+        assert np.asarray(a).tobytes() == np.asarray(b).tobytes()
 
 
 def test_with_capacity():

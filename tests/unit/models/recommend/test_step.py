@@ -1,5 +1,7 @@
 """One learning step against optax on the whole table, and what it must leave alone."""
 
+from typing import Any
+
 import flax.nnx as nnx
 import jax
 import jax.numpy as jnp
@@ -36,18 +38,19 @@ def batch(rows=range(1, 11), seed=0, usable=None):
     item[0, :2] = -1
     target = rng.integers(0, fill, PLACES).astype(np.int32)
     target[-2:] = -1
-    return TrainingBatch(
-        rows=np.concatenate([rows, BEYOND + np.arange(fill, CANDIDATES)]).astype(np.int32),
-        seen=1 + np.arange(CANDIDATES, dtype=np.float32),
-        log_q=np.where(np.arange(CANDIDATES) < fill, -0.1 * np.arange(CANDIDATES), 0.0).astype(np.float32),
-        usable=np.arange(CANDIDATES) < fill,
-        item=item,
-        value=rng.integers(0, 12, (WINDOWS, 4)).astype(np.int32),
-        action=rng.integers(0, 16, (WINDOWS, 4)).astype(np.int32),
-        gap=rng.integers(0, 26, (WINDOWS, 4)).astype(np.int32),
-        place=rng.permutation(WINDOWS * 4)[:PLACES].astype(np.int32),
-        target=target,
-    )  # type: ignore[arg-type]
+    columns: dict[str, Any] = {
+        "rows": np.concatenate([rows, BEYOND + np.arange(fill, CANDIDATES)]).astype(np.int32),
+        "seen": 1 + np.arange(CANDIDATES, dtype=np.float32),
+        "log_q": np.where(np.arange(CANDIDATES) < fill, -0.1 * np.arange(CANDIDATES), 0.0).astype(np.float32),
+        "usable": np.arange(CANDIDATES) < fill,
+        "item": item,
+        "value": rng.integers(0, 12, (WINDOWS, 4)).astype(np.int32),
+        "action": rng.integers(0, 16, (WINDOWS, 4)).astype(np.int32),
+        "gap": rng.integers(0, 26, (WINDOWS, 4)).astype(np.int32),
+        "place": rng.permutation(WINDOWS * 4)[:PLACES].astype(np.int32),
+        "target": target,
+    }
+    return TrainingBatch(**columns)
 
 
 def dense_loss(weights, id_table, tables, data):
@@ -101,7 +104,7 @@ def test_padding_changes_nothing():
         seen=np.where(data.usable, data.seen, 1e6).astype(np.float32),
         log_q=np.where(data.usable, data.log_q, -3.0).astype(np.float32),
         value=np.where(data.item < 0, 11, data.value).astype(np.int32),
-    )  # type: ignore[arg-type]
+    )
     a, loss = step.train_step(fresh(), data, config=CONFIG)
     b, same_loss = step.train_step(fresh(), garbage, config=CONFIG)
     assert float(loss) == float(same_loss)
@@ -111,7 +114,7 @@ def test_padding_changes_nothing():
 
 def test_a_batch_of_padding_moves_no_table():
     before = copied(fresh().tables)
-    data = batch()._replace(target=np.full(PLACES, -1, np.int32))  # type: ignore[arg-type]
+    data = batch()._replace(target=np.full(PLACES, -1, np.int32))
     learned, loss = step.train_step(fresh(), data, config=CONFIG)
     assert float(loss) == 0.0
     for old, new in zip(before, learned.tables, strict=True):
@@ -140,9 +143,7 @@ def test_growth_keeps_the_rows():
     for old, new in zip(before.tables, grown.tables, strict=True):
         assert new.shape[0] == 2 * ROWS
         np.testing.assert_array_equal(new[:ROWS], old)
-    for old, new in zip(
-        jax.tree.leaves(before._replace(tables=())), jax.tree.leaves(grown._replace(tables=())), strict=True
-    ):
+    for old, new in zip(jax.tree.leaves(before[:2]), jax.tree.leaves(grown[:2]), strict=True):
         np.testing.assert_array_equal(old, new)
     assert len(np.unique(np.asarray(grown.tables.id)[:, 0])) == 2 * ROWS, "new rows differ from old ones"
     assert step.grown(grown, CONFIG, rows=ROWS, seed=0) is grown
