@@ -17,6 +17,8 @@ from streams.replay.logs import EventLog, read_log
 from tests.planted import SMALL, interactions, planted_log, play, random_log, small
 from tests.slow_counts import Event, prequential
 
+pytestmark = pytest.mark.timeout(300)  # whoever comes first compiles every kernel
+
 MODEL, POPULARITY, TRANSITIONS = 0, 1, 2
 BATCH = 128
 FILMS = 1_536

@@ -10,10 +10,11 @@ from models.recommend.frequency import log_q
 from models.recommend.losses import candidate_softmax_loss
 
 
+_loss = jax.jit(candidate_softmax_loss)
+
+
 def loss(logits, target, log_q):
-    return float(
-        candidate_softmax_loss(jnp.array(logits, jnp.float32), jnp.array(target), jnp.array(log_q, jnp.float32))
-    )
+    return float(_loss(jnp.array(logits, jnp.float32), jnp.array(target), jnp.array(log_q, jnp.float32)))
 
 
 @pytest.fixture
