@@ -9,7 +9,6 @@ import pytest
 from models.recommend.frequency import log_q
 from models.recommend.losses import candidate_softmax_loss
 
-
 _loss = jax.jit(candidate_softmax_loss)
 
 
