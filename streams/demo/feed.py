@@ -8,12 +8,12 @@ from __future__ import annotations
 
 import itertools
 import threading
-import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from typing import Any, Final
 
 import msgspec
 import numpy as np
+import numpy.typing as npt
 
 from streams.contract import topics
 from streams.contract.codec import encode
@@ -23,7 +23,7 @@ from streams.demo.watch import Sent
 from streams.replay.convert import to_interactions, to_items
 from streams.replay.logs import EventLog
 from streams.replay.pace import Pace
-from streams.replay.player import Sender
+from streams.replay.player import Clock, MonotonicClock, Sender
 
 TICK_S: Final = 0.03
 """Between two handfuls of events. Each becomes a batch a partition, and what the embedded broker spends on a fetch
@@ -42,7 +42,7 @@ def broken(event: Interaction) -> list[bytes]:
         msgspec.json.encode(good | {"action": "watched"}),
         msgspec.json.encode(good | {"completion": 1.7}),
         msgspec.json.encode(good | {"occurred_at_ms": tomorrow_ms}),
-        encode(event).replace(event.user_id.encode(), b"\xff\xfe", 1),
+        encode(event)[:-1] + b',"note":"\xff\xfe"}',
     ]
 
 
@@ -59,13 +59,23 @@ class Feed:
       sender: takes the records.
       tell: gets each interaction just before it is handed over.
       stop: ends everything.
+      clock: what the pace is kept by, and what stamps the interactions; monotonic.
     """
 
-    def __init__(self, log: EventLog, sender: Sender, *, tell: Callable[[Sent], None], stop: threading.Event) -> None:
+    def __init__(
+        self,
+        log: EventLog,
+        sender: Sender,
+        *,
+        tell: Callable[[Sent], None],
+        stop: threading.Event,
+        clock: Clock | None = None,
+    ) -> None:
         self._log = log
         self._sender = sender
         self._tell = tell
         self._stop = stop
+        self._clock = clock or MonotonicClock()
         self.broken_count = 0
 
     def catalogue(self) -> int:
@@ -82,38 +92,34 @@ class Feed:
 
     def events(self, first: int, last: int, *, per_second: float, is_measured: bool) -> None:
         """Interactions ``first`` up to, not including, ``last``, at an even pace; broken ones between measured ones."""
-        due_s = Pace(per_second=per_second).schedule_s(self._log.time_ms[first:last]) + time.monotonic()
+        due_s = Pace(per_second=per_second).schedule_s(self._log.time_ms[first:last]) + self._clock.now_s()
         breaks = {at: kind for kind, at in enumerate(break_points(first, last))} if is_measured else {}
-        for start, events in _ticks(to_interactions(self._log, first, last), due_s, self._stop):
+        for start, events in self._ticks(to_interactions(self._log, first, last), due_s):
             for at, event in enumerate(events, start=first + start):
                 if at in breaks:
                     self._send(event, broken(event)[breaks[at]])
                     self.broken_count += 1
                 value = encode(event)
                 self._tell(Sent(
-                    event.user_id, event.event_id, event.item_id, event.value, time.monotonic(), is_measured
+                    event.user_id, event.event_id, event.item_id, event.value, self._clock.now_s(), is_measured
                 ))  # fmt: skip
                 self._send(event, value)
             self._sender.check()
-
-    def settle(self) -> None:
-        """Wait until the broker has acknowledged everything."""
         if not self._stop.is_set():
             self._sender.settle()
 
     def _send(self, event: Interaction, value: bytes) -> None:
         self._sender.send(topics.INTERACTIONS.name, key=event.user_id, value=value, timestamp_ms=event.occurred_at_ms)
 
-
-def _ticks(
-    events: Iterator[Interaction], due_s: Sequence[float] | Any, stop: threading.Event
-) -> Iterator[tuple[int, list[Interaction]]]:
-    """The events that have become due, a tick at a time, with the number of the first; waits in between."""
-    done = 0
-    while done < len(due_s) and not stop.is_set():
-        until = int(np.searchsorted(due_s, time.monotonic(), side="right"))
-        if until > done:
-            yield done, list(itertools.islice(events, until - done))
-            done = until
-        else:
-            stop.wait(TICK_S)
+    def _ticks(
+        self, events: Iterator[Interaction], due_s: npt.NDArray[np.float64]
+    ) -> Iterator[tuple[int, list[Interaction]]]:
+        """The events that have become due, a tick at a time, with the number of the first; waits in between."""
+        done = 0
+        while done < len(due_s) and not self._stop.is_set():
+            until = int(np.searchsorted(due_s, self._clock.now_s(), side="right"))
+            if until > done:
+                yield done, list(itertools.islice(events, until - done))
+                done = until
+            if done < len(due_s):
+                self._clock.sleep(TICK_S)

@@ -85,10 +85,10 @@ def chosen(log: EventLog, *, events: int, follow: str | None) -> EventLog:
 
 
 def settings_toml(snapshot_dir: Path) -> str:
-    """The roles' settings: snapshots of their own, and a slate after every interaction, not once a second."""
+    """The roles' settings: snapshots of their own, small steps to watch, a slate after every interaction."""
     return (
         f"snapshot_dir = {json.dumps(str(snapshot_dir))}\n"
-        "[trainer]\nsnapshot_every_steps = 0\n"
+        "[trainer]\nsnapshot_every_steps = 0\nbatch_size = 128\nlinger_ms = 100\n"
         "[recommender]\npush_slates = true\npush_interval_ms = 0\n"
     )
 

@@ -30,7 +30,7 @@ FIGURE_ROWS: Final = 9
 CHART_FROM_ROWS: Final = 32
 """Terminals with at least so many rows get a chart."""
 CHART_ROWS: Final = 8
-LEFT_COLUMNS: Final = 31
+LEFT_COLUMNS: Final = 33
 WIDE_COLUMNS: Final = 100
 """From here on there is room for the reasons."""
 
@@ -128,19 +128,20 @@ def _quality(figures: Figures, width: int, *, has_chart: bool) -> RenderableType
         return Text("the first window is not full yet", "dim")
     top = max((point for one in figures.quality.values() for point in one.curve if point is not None), default=0.0)
     table = Table.grid(padding=(0, 1))
-    for justify in ("left", "right", "right", "left"):
-        table.add_column(justify=justify, no_wrap=True)  # type: ignore[arg-type]
-    table.add_row(Text(), Text("HR@10", "dim"), Text("NDCG@10", "dim"), Text("NDCG@10 along the stream", "dim"))
-    room = max(0, width - 29)
+    table.add_column(no_wrap=True)
+    table.add_column(justify="right", no_wrap=True)
+    table.add_column(justify="right", no_wrap=True)
+    table.add_column(no_wrap=True)
+    along = Text("" if has_chart else "NDCG@10 so far", "dim")
+    table.add_row(Text(), Text("HR@10", "dim"), Text("NDCG@10", "dim"), along)
+    room = 0 if has_chart else max(0, width - 28)
     for ranker in RANKERS:
         one, style = figures.quality[ranker], STYLES[ranker]
-        curve = sparkline(thinned(one.curve, room), top=top)
-        table.add_row(Text(NAMES[ranker], style), f"{one.hr_at_10:.3f}", f"{one.ndcg_at_10:.3f}", Text(curve, style))
+        curve = Text(sparkline(thinned(one.curve, room), top=top), style)
+        table.add_row(Text(NAMES[ranker], style), f"{one.hr_at_10:.3f}", f"{one.ndcg_at_10:.3f}", curve)
     below: list[RenderableType] = [Text()]
     if has_chart:
-        below += [*_chart(figures, width, top=top), Text()]
-    else:
-        below.append(Text("0.1 = right film in the top ten, one time in ten", "bright_black"))
+        below += [Text("NDCG@10 along the stream", "dim"), *_chart(figures, width, top=top)]
     if figures.last_reason:
         below.append(Text(printable(f"refused: {figures.last_reason}", most=max(1, width)), "bright_black"))
     return Group(table, *below)

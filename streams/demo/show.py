@@ -192,8 +192,8 @@ class Show:
             self._progress = (reached, now_s)
         elif now_s - self._progress[1] > PATIENCE_S:
             raise RoleError(
-                f"expected {self._total:,} interactions to be learned and {self._feed.broken_count} broken records to be "
-                f"refused, got {figures.learned:,} and {figures.dead_letters}, and nothing more for {PATIENCE_S:.0f} s"
+                f"expected {self._total:,} interactions to be learned and {self._feed.broken_count} broken records "
+                f"to be refused, got {figures.learned:,} and {figures.dead_letters}, and no more for {PATIENCE_S:.0f} s"
                 f"{'; ' + self._notice if self._notice else ''}; run `marquee doctor`"
             )
 

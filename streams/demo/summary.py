@@ -79,7 +79,7 @@ def summary(outcome: Outcome) -> RenderableType:
         Text.assemble(
             ("✓ ", "green"),
             f"Learned all of {figures.produced:,} interactions and {outcome.films:,} films: "
-            f"{outcome.per_second:,.0f} events/s while they streamed, {figures.steps:,} steps, {figures.users:,} users.",
+            f"{outcome.per_second:,.0f} events/s as they streamed, {figures.steps:,} steps, {figures.users:,} users.",
         ),
         Text(),
     ]
@@ -112,7 +112,7 @@ def serving(*, broker: str, user_id: str) -> RenderableType:
 def _quality(figures: Figures) -> Table:
     table = Table.grid(padding=(0, 2))
     for justify in ("left", "right", "right"):
-        table.add_column(justify=justify, no_wrap=True)  # type: ignore[arg-type]
+        table.add_column(justify=justify, no_wrap=True)
     table.add_row(
         Text("  each event ranked before it was learned", "dim"), Text("HR@10", "dim"), Text("NDCG@10", "dim")
     )

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Callable
-from typing import Final, NamedTuple
+from collections.abc import Callable, Mapping
+from typing import Any, Final, NamedTuple
 
-from confluent_kafka import OFFSET_BEGINNING, Consumer, TopicPartition
+from confluent_kafka import OFFSET_BEGINNING, Consumer, Message, TopicPartition
 
 from streams.contract import topics
 from streams.contract.codec import Rejected, decoder
@@ -47,11 +47,15 @@ def tail(connection: Connection, tell: Callable[[Arrived], None], stop: threadin
             at_s = time.monotonic()
             if message is None or message.error():
                 continue
-            headers = dict(message.headers() or ())
-            reason = (headers.get("reason") or b"").decode("utf-8", "replace")
-            tell(Arrived(message.topic() or "", message.key() or b"", message.value() or b"", reason, at_s))
+            tell(Arrived(message.topic() or "", message.key() or b"", message.value() or b"", _reason(message), at_s))
     finally:
         consumer.close()
+
+
+def _reason(message: Message) -> str:
+    """Of a dead letter; empty for other records."""
+    headers: Mapping[str, Any] = dict(message.headers() or ())
+    return str(headers.get("reason") or b"", "utf-8", "replace")
 
 
 def note(watch: Watch, arrived: Arrived) -> None:
@@ -61,8 +65,8 @@ def note(watch: Watch, arrived: Arrived) -> None:
     elif arrived.topic == topics.SLATES.name:
         slate = _SLATE(arrived.value, -1)
         if not isinstance(slate, Rejected):
-            watch.take_slate(slate, arrived.at_s)  # type: ignore[arg-type]
+            watch.take_slate(slate, arrived.at_s)
     elif arrived.topic == topics.METRICS.name:
         metric = _METRIC(arrived.value, -1)
         if not isinstance(metric, Rejected):
-            watch.take_metric(metric, arrived.at_s)  # type: ignore[arg-type]
+            watch.take_metric(metric, arrived.at_s)

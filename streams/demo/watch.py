@@ -6,7 +6,6 @@ nothing is taken out of another process. Times are seconds of one monotonic cloc
 
 from __future__ import annotations
 
-import itertools
 from collections import deque
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -266,6 +265,8 @@ def curve_of(windows: Sequence[Metric], name: str, *, points: int, expected: int
         sums[at] += window.values[name] * window.events
         events[at] += window.events
     last = max((at for at in range(points) if events[at]), default=-1)
-    means = [sums[at] / events[at] if events[at] else None for at in range(last + 1)]
-    filled = itertools.accumulate(means, lambda before, mean: before if mean is None else mean)
-    return (*filled, *[None] * (points - last - 1))
+    curve: list[float | None] = []
+    for at in range(last + 1):
+        before = curve[-1] if curve else None
+        curve.append(sums[at] / events[at] if events[at] else before)
+    return (*curve, *[None] * (points - last - 1))
