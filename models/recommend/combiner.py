@@ -215,7 +215,7 @@ def learn_events(events, histories, counts, combiner, tower, n, successors, rate
                     allowed[j] = counts.seen[j] > 0
                 for k in range(pos):
                     allowed[history[k]] = False
-                gap_ms = at_ms - times[pos - 1] if pos > 0 else -1
+                gap_ms = max(0, at_ms - times[pos - 1]) if pos > 0 else -1
                 weights = weights_of(combiner, pos, gap_ms)
                 dense_features(counts, n, at_ms, dense)
                 m = sparse_values(counts, history, times, pos, at_ms, True, sparse, touched, is_touched)

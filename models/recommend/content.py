@@ -5,8 +5,8 @@ Each group (tags, title, text, creator, language, year) is hashed with signs and
 before the whole is normalised, so that a long text does not drown three tags.
 """
 
+import hashlib
 import re
-import zlib
 from collections.abc import Iterator, Sequence
 
 import numpy as np
@@ -64,8 +64,8 @@ def content_features(groups: dict[str, list[str]], *, dim: int) -> F32:
         part = np.zeros(dim, np.float32)
         for feature in features:
             name = f"{group}:{feature}".encode()
-            for salt in (0x9E3779B9, 0x85EBCA6B):
-                code = zlib.crc32(name, salt)
+            digest = hashlib.blake2b(name, digest_size=16).digest()
+            for code in (int.from_bytes(digest[:8]), int.from_bytes(digest[8:])):
                 part[(code >> 1) % dim] += 1.0 if code & 1 else -1.0
         length = np.linalg.norm(part)
         if length > 0:

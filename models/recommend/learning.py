@@ -4,7 +4,6 @@ from collections.abc import Sequence
 from typing import NamedTuple
 
 import jax
-import jax.numpy as jnp
 import numpy as np
 
 from models.errors import ShapeError
@@ -73,6 +72,12 @@ def all_vectors(state: State, config: ModelConfig) -> jax.Array:
 @jax.jit
 def _logits(states: jax.Array, vectors: jax.Array) -> jax.Array:
     return states @ vectors[:, :-1].T + vectors[None, :, -1]
+
+
+def _padded(rows: I32) -> I32:
+    """``rows`` (ascending) up to a power of two with rows beyond any table, which a write drops: few shapes compile."""
+    size = _bucket(len(rows))
+    return np.concatenate([rows, np.arange(size - len(rows), dtype=np.int32) + np.int32(2**30)]).astype(np.int32)
 
 
 def _bucket(count: int) -> int:
@@ -154,10 +159,8 @@ def list_items(state: State, rows: I32, content: F32, config: ModelConfig) -> No
     """The catalogue has these items (unique rows) with this content, float32 [M, C]."""
     fit_capacity(state, config)
     order = np.argsort(rows)
-    size = _bucket(len(rows))
-    padded_rows = np.arange(size, dtype=np.int32) + np.int32(2**30)
-    padded_rows[: len(rows)] = rows[order]
-    padded = np.zeros((size, config.towers.content_dim), np.float32)
+    padded_rows = _padded(rows[order])
+    padded = np.zeros((len(padded_rows), config.towers.content_dim), np.float32)
     padded[: len(rows)] = content[order]
     state.towers = state.towers._replace(tables=step.put_content(state.towers.tables, padded_rows, padded))
     state.live[rows] = True
@@ -189,7 +192,7 @@ def evict_expired(state: State, config: ModelConfig) -> tuple[list[tuple[str, in
                 pools.scrub_rows(pool, gone)
                 state.counts.changed[pool.length != lengths] = True
             key = jax.random.fold_in(jax.random.key(config.seed), state.step)
-            state.towers = step.reset_rows(state.towers, jnp.asarray(rows), key, config=config.towers)
+            state.towers = step.reset_rows(state.towers, _padded(rows), key, config=config.towers)
     if config.user_ttl_days > 0:
         rows = state.users.expired(state.newest_ms - round(config.user_ttl_days * _DAY_MS))
         users = state.users.evict(rows.tolist())

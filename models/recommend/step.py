@@ -200,10 +200,11 @@ def put_content(tables: Tables, rows: Int[Array, " M"], content: Float[Array, "M
 
 @functools.partial(jax.jit, static_argnames="config", donate_argnames="learned")
 def reset_rows(learned: Learned, rows: Int[Array, " M"], key: Array, *, config: TowerConfig) -> Learned:
-    """Make ``rows`` as if they had never learned: their items were evicted and others will have them."""
+    """Make ``rows`` (those beyond the table are dropped) as if they had never learned: their items were evicted."""
     new = fresh_rows(rows.shape[0], config, key)
     t = learned.tables
     blank = jnp.zeros_like(new)
     no_content = jnp.zeros((rows.shape[0], config.content_dim), jnp.float32)
     values = (new, blank, blank, no_content)
-    return learned._replace(tables=Tables(*(table.at[rows].set(value) for table, value in zip(t, values, strict=True))))
+    put = (table.at[rows].set(value, mode="drop") for table, value in zip(t, values, strict=True))
+    return learned._replace(tables=Tables(*put))

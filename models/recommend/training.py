@@ -82,8 +82,13 @@ def draw(
     if negatives is not None:
         drawn = int(np.count_nonzero(target)) + int(np.count_nonzero(windows.item))
         total = min(float(counts.clock[0]), HALF_LIVES_EVENTS[_SLOW] / np.log(2.0))
+        idle = (counts.clock[0] - counts.last_event[rows]) / HALF_LIVES_EVENTS[_SLOW]
         logq[:fill] = log_q(
-            counts.decayed[_SLOW][rows], recent_total=total, drawn=drawn, negatives=negatives, items=items
+            (counts.decayed[_SLOW][rows] * np.exp2(-idle)).astype(np.float32),
+            recent_total=total,
+            drawn=drawn,
+            negatives=negatives,
+            items=items,
         )
 
     def column(of: I32) -> I32:

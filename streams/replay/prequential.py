@@ -46,7 +46,9 @@ class Evaluation:
             for name in RANKERS
             if name != "model"
         }
-        best = max(baselines, key=lambda name: baselines[name]["ndcg_at_10"])
+        best = max(baselines, key=lambda name: baselines[name]["hr_at_10"])
+        best_hr = baselines[best]["hr_at_10"]
+        best_ndcg = max(figures["ndcg_at_10"] for figures in baselines.values())
         return {
             "name": f"prequential {self.log}",
             "log": self.log,
@@ -58,8 +60,8 @@ class Evaluation:
             "hr_at_10_standard_error": self.standard_error,
             "baselines": baselines,
             "best_baseline": best,
-            "ratio_hr": self.hr_at_10["model"] / max(baselines[best]["hr_at_10"], 1e-9),
-            "ratio_ndcg": self.ndcg_at_10["model"] / max(baselines[best]["ndcg_at_10"], 1e-9),
+            "ratio_hr": self.hr_at_10["model"] / max(best_hr, 1e-9),
+            "ratio_ndcg": self.ndcg_at_10["model"] / max(best_ndcg, 1e-9),
         }
 
 

@@ -216,6 +216,7 @@ class Trainer:
         outs = [self._prequential()] if result.learned and state.step % METRICS_EVERY_STEPS == 0 else []
         every = self.settings.trainer.snapshot_every_steps
         is_due = may_save and every > 0 and state.step - self.saved_step >= every
+        is_due = is_due and not self.learner.evicted_items  # they are told with the next flush, and by it alone
         return _Done(outs, state.step, self._copied() if is_due else None)
 
     def _copied(self) -> Arrays:
