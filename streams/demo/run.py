@@ -26,8 +26,8 @@ from streams.settings import environ_without_settings
 from streams.transport import admin
 from streams.transport.embedded import embedded_broker
 
-DRAIN_S: Final = 3.0
-"""What the roles get to end in, so that all is gone within 5 s of Ctrl-C."""
+DRAIN_S: Final = 2.0
+"""What the roles get to end in, so that all is gone within 5 s of Ctrl-C; their state goes with the demo anyway."""
 LAST_WORDS_CHARS: Final = 3_000
 
 

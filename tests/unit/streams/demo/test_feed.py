@@ -84,7 +84,7 @@ def test_broken_records_lie_inside_and_apart():
 def test_the_catalogue_comes_first_with_the_first_events_time_and_is_waited_for(fed, log):
     assert fed.feed.catalogue() == 2
     decoded = [decode(Item, value, timestamp_ms=at_ms) for _, _, value, at_ms in fed.broker.got]
-    assert [item.title for item in decoded] == ["Zero", "One"]
+    assert [item.title for item in decoded if isinstance(item, Item)] == ["Zero", "One"]
     assert {at_ms for *_, at_ms in fed.broker.got} == {int(log.time_ms[0])}
     assert fed.broker.settled == [2]
 
