@@ -11,10 +11,10 @@ INTERRUPTED = 130
 
 @click.command(epilog="Example: marquee demo --events 10000 --rate 300")
 @click.option(
-    "--events", type=click.IntRange(min=1_000), default=28_000, show_default=True, help="Interactions to stream."
+    "--events", type=click.IntRange(min=1_000), default=25_000, show_default=True, help="Interactions to stream."
 )
 @click.option(
-    "--rate", type=click.FloatRange(min=1, max=100_000), default=400, show_default=True, help="Interactions a second."
+    "--rate", type=click.FloatRange(min=1, max=100_000), default=350, show_default=True, help="Interactions a second."
 )
 @click.option("--user", help="Show this user's slates; otherwise those of whoever acted last.")
 @click.option(

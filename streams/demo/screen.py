@@ -24,6 +24,12 @@ from streams.printable import printable
 NAMES: Final = {"model": "Marquee", "transitions": "transitions", "decayed_popularity": "popularity"}
 STYLES: Final = {"model": "bold cyan", "transitions": "magenta", "decayed_popularity": "yellow"}
 SOURCE_STYLES: Final = {"tower": "cyan", "successor": "magenta", "popular": "yellow", "fresh": "green"}
+SOURCES: Final = {
+    "tower": "near what you chose",
+    "successor": "often follows it",
+    "popular": "much watched now",
+    "fresh": "new here",
+}
 FRAME_ROWS: Final = 3
 """Rows of title and progress."""
 FIGURE_ROWS: Final = 9
@@ -67,7 +73,7 @@ def picture(scene: Scene, figures: Figures, *, width: int, height: int) -> Rende
     body.add_column(ratio=1)
     quality = _quality(figures, inner - LEFT_COLUMNS - 4, has_chart=has_chart)
     body.add_row(
-        _panel(_counts(scene, figures), "learning", rows=top_rows),
+        _panel(Group(_counts(scene, figures), *(_legend() if has_chart else ())), "learning", rows=top_rows),
         _panel(quality, "ranking each event before it is learned", rows=top_rows),
     )
     slate_rows = height - FRAME_ROWS - top_rows
@@ -123,6 +129,14 @@ def _counts(scene: Scene, figures: Figures) -> RenderableType:
     return grid
 
 
+def _legend() -> Sequence[Text]:
+    """What the sources of a slate mean, for terminals with room."""
+    lines = [Text(), Text("why a film is in a slate", "dim")]
+    for source, meaning in SOURCES.items():
+        lines.append(Text.assemble((f"{source:<10}", SOURCE_STYLES[source]), (meaning, "dim")))
+    return lines
+
+
 def _quality(figures: Figures, width: int, *, has_chart: bool) -> RenderableType:
     if not figures.quality:
         return Text("the first window is not full yet", "dim")
@@ -141,7 +155,7 @@ def _quality(figures: Figures, width: int, *, has_chart: bool) -> RenderableType
         table.add_row(Text(NAMES[ranker], style), f"{one.hr_at_10:.3f}", f"{one.ndcg_at_10:.3f}", curve)
     below: list[RenderableType] = [Text()]
     if has_chart:
-        below += [Text("NDCG@10 along the stream", "dim"), *_chart(figures, width, top=top)]
+        below += [Text("NDCG@10 along the stream", "dim"), *_chart(figures, width, top=top), Text()]
     if figures.last_reason:
         below.append(Text(printable(f"refused: {figures.last_reason}", most=max(1, width)), "bright_black"))
     return Group(table, *below)
@@ -149,7 +163,7 @@ def _quality(figures: Figures, width: int, *, has_chart: bool) -> RenderableType
 
 def _chart(figures: Figures, width: int, *, top: float) -> Sequence[Text]:
     rows = chart(
-        [thinned(figures.quality[ranker].curve, 2 * (width - 6)) for ranker in RANKERS], height=CHART_ROWS - 1, top=top
+        [thinned(figures.quality[ranker].curve, 2 * (width - 6)) for ranker in RANKERS], height=CHART_ROWS, top=top
     )
     styles = [STYLES[ranker] for ranker in RANKERS]
     lines = []

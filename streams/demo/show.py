@@ -31,6 +31,7 @@ from streams.transport.connection import Connection
 WARM_EVENTS: Final = 1_500
 """Interactions on which the engine compiles and settles: learned and judged like all, but their freshness is not."""
 DRAW_EVERY_S: Final = 0.25
+FIGURE_EVERY_S: Final = 0.1
 PLAIN_EVERY_S: Final = 3.0
 PATIENCE_S: Final = 120.0
 """Without any progress for so long the demo has failed; a cold start on a slow machine takes less."""
@@ -89,7 +90,7 @@ class Show:
         self._notice = ""
         self._phase, self._steps = "sets itself up", ["starting trainer and recommender, a process each"]
         self._figures = self._watch.figures(points=POINTS)
-        self._drawn_s = 0.0
+        self._drawn_s = self._figured_s = 0.0
         self._progress: tuple[tuple[int, ...], float] = ((), self._began_s)
         self._live: Live | None = None
         self.outcome = Outcome(figures=self._figures, total=self._total, films=self._items, broken=0)
@@ -183,7 +184,9 @@ class Show:
                 if time.monotonic() > deadline_s:
                     break
                 said = self._said.get_nowait()
-        self._figures = self._watch.figures(points=POINTS)
+        if time.monotonic() - self._figured_s >= FIGURE_EVERY_S:
+            self._figured_s = time.monotonic()
+            self._figures = self._watch.figures(points=POINTS)
 
     def _check_progress(self, now_s: float) -> None:
         figures = self._figures
