@@ -107,6 +107,14 @@ class Serving:
                 self._pending.setdefault(state.version, []).append(state)
         self._settle()
 
+    def forget_item(self, item_id: str) -> None:
+        """A tombstone on item states: the item is as if it had never been announced."""
+        for version, states in self._pending.items():
+            self._pending[version] = [state for state in states if state.item_id != item_id]
+        row = self.items.row(item_id)
+        if row:
+            self._forget_row(row)
+
     def take_weights(self, weights: ModelWeights) -> None:
         """Stage the weights of a version; it is used once all of its item states are here, or a newer one is whole."""
         if weights.version > self.model.version and self._are_ours(weights):

@@ -164,13 +164,22 @@ class RecommenderRole:
     async def _take_states(self, chunk: BytesChunk) -> None:
         kind = ItemState if chunk.source[0] == self.names[topics.ITEM_STATES.name] else ModelWeights
         decode = decoder(kind)
-        records = [decode(r.value, -1) for r in chunk.records if r.value is not None]
-        states = [record for record in records if isinstance(record, ItemState)]
-        if states:
-            await self.core(self.serving.take_states, states)
-        for record in records:
-            if isinstance(record, ModelWeights):
-                await self.core(self.serving.take_weights, record)
+        records = [(r.key, None if r.value is None else decode(r.value, -1)) for r in chunk.records]
+
+        def take() -> None:
+            states: list[ItemState] = []
+            for key, record in records:
+                if isinstance(record, ItemState):
+                    states.append(record)
+                elif isinstance(record, ModelWeights):
+                    self.serving.take_weights(record)
+                elif record is None and key is not None and kind is ItemState:
+                    self.serving.take_states(states)
+                    states = []
+                    self.serving.forget_item(key.decode("utf-8", "replace"))
+            self.serving.take_states(states)
+
+        await self.core(take)
 
     async def _take_interactions(self, chunk: BytesChunk) -> None:
         await self.ready.wait()
@@ -214,10 +223,11 @@ class RecommenderRole:
                 letters.append(letter_for(request, record, topic=self.names[topics.DEAD_LETTERS.name]))
             elif isinstance(request, Request):
                 requests.append(request)
-        if letters:
-            await self.publisher.perform(letters)
+        await self._publish(letters)
         for first in range(0, len(requests), BATCH):
             await self._answer(requests[first : first + BATCH])
+        if self.is_stopping:
+            return  # perhaps not answered: they are read again
         task = asyncio.create_task(self._acknowledge(chunk))
         self.acknowledging.add(task)
         task.add_done_callback(self.acknowledging.discard)
@@ -238,10 +248,12 @@ class RecommenderRole:
     # --- what it gives -------------------------------------------------------------------------------------------
 
     async def _answer(self, requests: list[Request]) -> None:
-        slates = await self.core(self._slates, requests)
+        await self._publish(await self.core(self._slates, requests))
+
+    async def _publish(self, outs: list[Out]) -> None:
         async with self.answering:
             if not self.is_stopping:
-                await self.publisher.perform(slates)
+                await self.publisher.perform(outs)
 
     def _slates(self, requests: list[Request]) -> list[Out]:
         now_ms = self.clock.now_ms(self.serving.newest_ms)

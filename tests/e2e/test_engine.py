@@ -6,6 +6,7 @@ are killed one by one, and at last it is ended and its recommender started alone
 
 from __future__ import annotations
 
+import functools
 import signal
 import time
 from collections.abc import Iterator
@@ -293,12 +294,16 @@ def test_a_killed_trainer_continues_from_its_snapshot_and_learns_everything_once
                 for event in ordinary[:900]
             )
         )
-        engine.wait(lambda before=before: engine.learned().get("learned", 0) > before + 100, "some learned")
+        engine.wait(functools.partial(has_learned, engine, before + 100), "some learned")
         engine.kill("trainer")
         world.settled()
     assert engine.words().count(f"trainer: was ended by {signal.Signals.SIGKILL.name}") == 2
     world.act(world.event("after the kills", world.items[1].item_id))
     world.settled()
+
+
+def has_learned(engine: Running, count: int) -> bool:
+    return engine.learned().get("learned", 0) > count
 
 
 def test_a_recommender_that_was_killed_gives_the_same_slate_again(world: World) -> None:

@@ -260,6 +260,19 @@ def test_a_growing_catalogue_keeps_what_was_there() -> None:
     assert slate(serving, k=5) == ["i3000", "i2999", "i2998", "i2997", "i2996"]
 
 
+def test_a_tombstone_on_an_items_state_forgets_the_item() -> None:
+    serving = serving_with(state("a", row=1), state("b", row=2))
+    serving.take_interactions([act("u", "a")])
+    serving.take_states([state("c", row=3, version=20), state("d", row=4, version=20)])
+    made = engines.recommender(serving, NOW_MS)
+    for item_id in ("a", "c", "never heard of"):
+        serving.forget_item(item_id)
+    assert ids(ask(made, NOW_MS)) == ["b"]
+    assert history(serving, "u") == []
+    serving.take_weights(weights(20, 1))
+    assert set(ids(ask(made, NOW_MS))) == {"b", "d"}
+
+
 # --- the catalogue -------------------------------------------------------------------------------------------------
 
 
