@@ -4,24 +4,39 @@ from __future__ import annotations
 
 import json
 import re
+import shlex
 from pathlib import Path
 
+import click
+import msgspec
 import pytest
-from aiokafka.partitioner import murmur2  # type: ignore[import-untyped]
+from aiokafka.partitioner import murmur2
 
+from streams import cli
 from streams.contract import codec, events, rules, topics
+from streams.roles.trainer import Trainer
+from streams.settings import Settings
+from streams.transport.child import EXIT_ORPHANED
+from streams.transport.reader import EXIT_AFTER_ERROR
 from tests.contract_tables import NESTED, FieldRow, rows
 from tests.factories import NOW_MS
+from tests.setting_rows import MODEL_TABLES, model_rows, setting_rows
 
-DOCS = Path(__file__).parents[1] / "docs"
+ROOT = Path(__file__).parents[1]
+DOCS = ROOT / "docs"
 EVENTS = (DOCS / "events.md").read_text(encoding="utf-8")
+OPERATIONS = (DOCS / "operations.md").read_text(encoding="utf-8")
+README = (ROOT / "README.md").read_text(encoding="utf-8")
+PAGES = (ROOT / "README.md", ROOT / "CHANGELOG.md", ROOT / "benchmarks" / "README.md", *sorted(DOCS.rglob("*.md")))
+WRITTEN_BY_COMMANDS = {"benchmarks/results.md"}
+"""Files that a command writes: `make bench`."""
 CARRIED = {spec.name: spec.event_type for spec in topics.TOPICS if spec.event_type is not None}
 
 
-def section(title: str) -> str:
+def section(title: str, page: str = EVENTS) -> str:
     """The text under a heading, down to the next heading of the same or a higher level."""
-    match = re.search(rf"^(#+) {re.escape(title)}\n(.*?)(?=^##? |^\1 |\Z)", EVENTS, re.MULTILINE | re.DOTALL)
-    assert match is not None, f"docs/events.md has no section {title!r}"
+    match = re.search(rf"^(#+) {re.escape(title)}\n(.*?)(?=^##? |^\1 |\Z)", page, re.MULTILINE | re.DOTALL)
+    assert match is not None, f"the page has no section {title!r}"
     return match[2]
 
 
@@ -124,15 +139,160 @@ def test_the_partition_numbers_are_kafka_s() -> None:
         assert (int(of_4), int(of_12)) == (hashed % 4, hashed % 12), key
 
 
-def test_links_inside_the_page_lead_somewhere() -> None:
-    anchors = {
-        re.sub(r"[^\w\- ]", "", title.lower()).replace(" ", "-")
-        for title in re.findall(r"^#+ (.+)$", EVENTS, re.MULTILINE)
-    }
-    assert set(re.findall(r"\]\(#([^)]+)\)", EVENTS)) <= anchors
+def anchors_of(page: str) -> set[str]:
+    """What a link may name behind its ``#``: the headings, as GitHub spells them."""
+    titles = re.findall(r"^#+ (.+)$", page, re.MULTILINE)
+    return {re.sub(r"[^\w\- ]", "", title.lower()).replace(" ", "-") for title in titles}
 
 
 def test_the_glossary_is_sorted_and_says_each_word_once() -> None:
     text = (DOCS / "glossary.md").read_text(encoding="utf-8")
     words = [row[0].replace("`", "").lower() for row in table(text)[1:]]
     assert words == sorted(set(words))
+
+
+# --- README and the other pages: commands, settings, metrics, paths ----------------------------------------------
+
+
+def cell_words(text: str) -> list[str]:
+    """Every text in backticks of the first cells of all tables, without the header rows."""
+    return [word for row in table(text) for word in re.findall(r"`([^`]+)`", row[0])]
+
+
+@pytest.mark.parametrize("title", ["Top of the file", "[security]", "[trainer]", "[recommender]"])
+def test_each_setting_is_documented(title: str) -> None:
+    documented = table(section(title, OPERATIONS))[1:]
+    expected = setting_rows()["" if title == "Top of the file" else title.strip("[]")]
+    assert [row[:4] for row in documented] == expected
+    assert all(len(row[4]) > 5 for row in documented), "a setting has no meaning"
+
+
+def test_every_table_of_settings_has_its_section() -> None:
+    assert set(setting_rows()) == {"", "security", "trainer", "recommender"}
+
+
+@pytest.mark.parametrize("name", MODEL_TABLES)
+def test_each_setting_of_the_model_is_documented(name: str) -> None:
+    documented = table(section(f"[{name}]", OPERATIONS))[1:]
+    assert [row[:3] for row in documented] == model_rows()[name]
+    assert all(len(row[3]) > 5 for row in documented), "a setting has no meaning"
+
+
+def test_each_metric_is_documented(tmp_path: Path) -> None:
+    trainer = Trainer(Settings(snapshot_dir=tmp_path))
+    trainer.loss = 1.0
+    outs = [*trainer._announcement(waiting=0), trainer._prequential()]
+    metrics = [
+        msgspec.json.decode(out.value or b"", type=events.Metric) for out in outs if out.topic == topics.METRICS.name
+    ]
+    assert {metric.series for metric in metrics} == {"trainer", "prequential"}
+    for metric in metrics:
+        assert set(cell_words(section(metric.series, OPERATIONS))) == set(metric.values)
+
+
+def test_the_commands_are_the_code_s() -> None:
+    documented = [row[0] for row in table(section("Commands", OPERATIONS))[1:]]
+    assert sorted(documented) == sorted(f"`marquee {name}`" for name in cli.COMMANDS)
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def test_command_lines_are_understood(page: Path) -> None:
+    for line in command_lines(page.read_text(encoding="utf-8")):
+        name, *arguments = shlex.split(line)[1:]
+        command = cli.marquee.get_command(click.Context(cli.marquee), name)
+        assert command is not None, f"{page.name}: {line}"
+        command.make_context(name, arguments)  # raises click.UsageError on an option or value that is not there
+
+
+def inline_code(text: str) -> list[str]:
+    """Every text between single backticks."""
+    return re.findall(r"`([^`\n]+)`", re.sub(r"```.*?```", "", text, flags=re.DOTALL))
+
+
+def command_lines(text: str) -> list[str]:
+    """Every call of `marquee` in code blocks and between backticks that names its arguments."""
+    blocks = re.findall(r"```sh\n(.*?)```", text, re.DOTALL)
+    spans = inline_code(text)
+    lines = [part for block in blocks for part in re.split(r"\n|&&|\|", block)] + [
+        part for span in spans for part in span.split("&&")
+    ]
+    wanted = (re.sub(r"\s+#.*$|\s*&\s*$", "", line.strip()) for line in lines)
+    calls = [line for line in wanted if re.match(r"marquee [a-z]", line)]
+    return [line for line in calls if len(line.split()) > 2 or not needs_arguments(line.split()[1])]
+
+
+def needs_arguments(name: str) -> bool:
+    """Whether a command named alone, as in prose, could not be called so."""
+    command = cli.marquee.get_command(click.Context(cli.marquee), name)
+    return command is not None and any(isinstance(one, click.Argument) and one.required for one in command.params)
+
+
+def test_exit_codes_are_the_code_s() -> None:
+    documented = {int(row[0]) for row in table(section("Exit codes", OPERATIONS))[1:]}
+    named = {cli.FAILED, cli.WRONG_USAGE, cli.NO_BROKER, cli.INTERRUPTED, EXIT_AFTER_ERROR, EXIT_ORPHANED}
+    assert documented == {0, *named}
+
+
+def test_log_lines_are_those_that_are_said() -> None:
+    sources = [*(ROOT / "streams").rglob("*.py"), *(ROOT / "models").rglob("*.py")]
+    said = "".join(path.read_text(encoding="utf-8") for path in sources)
+    for line in cell_words(section("Log lines", OPERATIONS)):
+        assert line in said, f"docs/operations.md explains {line!r}, which nothing says"
+
+
+@pytest.mark.parametrize("topic", [spec.name for spec in topics.TOPICS])
+def test_each_topic_is_on_the_pages(topic: str) -> None:
+    assert f"`{topic}`" in EVENTS
+    assert any(f"`{topic}`" in page.read_text(encoding="utf-8") for page in PAGES if page.name != "events.md")
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
+def test_every_path_named_exists(page: Path) -> None:
+    text = page.read_text(encoding="utf-8")
+    rooms = "streams|models|index|docs|benchmarks|tests|deploy|requirements"
+    named = set(re.findall(rf"`((?:{rooms})/[\w./*-]*)`", text)) - WRITTEN_BY_COMMANDS
+    missing = [path for path in sorted(named) if not (ROOT / path).exists()]
+    assert not missing
+    links = re.findall(r"\]\((?!https?://|#)([^)#]+)(?:#[^)]*)?\)", text)
+    assert [link for link in links if not (page.parent / link).exists()] == []
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
+def test_links_to_headings_lead_somewhere(page: Path) -> None:
+    text = page.read_text(encoding="utf-8")
+    for link, anchor in re.findall(r"\]\((?!https?://)([^)#]*)#([^)]+)\)", text):
+        target = (page.parent / link).read_text(encoding="utf-8") if link else text
+        assert anchor in anchors_of(target), f"{link}#{anchor}"
+
+
+def test_modules_named_in_commands_exist() -> None:
+    for page in PAGES:
+        for module in re.findall(r"python -m (benchmarks\.\w+)", page.read_text(encoding="utf-8")):
+            assert (ROOT / (module.replace(".", "/") + ".py")).is_file(), module
+
+
+def test_each_figure_has_its_command() -> None:
+    rows = table(section("Figures", README))[1:]
+    assert rows
+    assert all(re.search(r"`(marquee|\.venv/bin/python -m benchmarks\.) ?\w+", row[3]) for row in rows)
+    benched = {f"benchmarks.{path.stem}" for path in (ROOT / "benchmarks").glob("bench_*.py")}
+    shown = {word for row in rows for word in re.findall(r"benchmarks\.bench_\w+", row[3])}
+    assert shown == benched - {"benchmarks.bench_eval"}, "bench_eval's figures are marquee eval's"
+
+
+def test_make_targets_named_exist() -> None:
+    targets = set(re.findall(r"^([a-z-]+):", (ROOT / "Makefile").read_text(encoding="utf-8"), re.MULTILINE))
+    for page in PAGES:
+        text = page.read_text(encoding="utf-8")
+        lines = [*inline_code(text), *"\n".join(re.findall(r"```sh\n(.*?)```", text, re.DOTALL)).splitlines()]
+        named = {match[1] for line in lines if (match := re.match(r"(?:[A-Z_]+=\S+ )?make ([a-z]+)", line))}
+        assert named <= targets, page.name
+
+
+def test_decisions_are_numbered_without_gaps() -> None:
+    pages = sorted((DOCS / "decisions").glob("*.md"))
+    for number, page in enumerate(pages, start=1):
+        assert page.name.startswith(f"{number:04d}-")
+        text = page.read_text(encoding="utf-8")
+        assert text.startswith(f"# {number:04d} ")
+        assert [text.count(f"**{part}.**") for part in ("Context", "Decision", "Consequences")] == [1, 1, 1]
