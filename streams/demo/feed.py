@@ -59,6 +59,7 @@ class Feed:
       sender: takes the records.
       tell: gets each interaction just before it is handed over.
       stop: ends everything.
+      must_wait: True while the engine is behind; the pace goes on from there afterwards.
       clock: what the pace is kept by, and what stamps the interactions; monotonic.
     """
 
@@ -69,12 +70,14 @@ class Feed:
         *,
         tell: Callable[[Sent], None],
         stop: threading.Event,
+        must_wait: Callable[[], bool] = lambda: False,
         clock: Clock | None = None,
     ) -> None:
         self._log = log
         self._sender = sender
         self._tell = tell
         self._stop = stop
+        self._must_wait = must_wait
         self._clock = clock or MonotonicClock()
         self.broken_count = 0
 
@@ -115,9 +118,14 @@ class Feed:
         self, events: Iterator[Interaction], due_s: npt.NDArray[np.float64]
     ) -> Iterator[tuple[int, list[Interaction]]]:
         """The events that have become due, a tick at a time, with the number of the first; waits in between."""
-        done = 0
+        done, late_s = 0, 0.0
         while done < len(due_s) and not self._stop.is_set():
-            until = int(np.searchsorted(due_s, self._clock.now_s(), side="right"))
+            if self._must_wait():
+                began_s = self._clock.now_s()
+                self._clock.sleep(TICK_S)
+                late_s += self._clock.now_s() - began_s
+                continue
+            until = int(np.searchsorted(due_s, self._clock.now_s() - late_s, side="right"))
             if until > done:
                 yield done, list(itertools.islice(events, until - done))
                 done = until

@@ -163,7 +163,7 @@ def _quality(figures: Figures, width: int, *, has_chart: bool) -> RenderableType
 
 def _chart(figures: Figures, width: int, *, top: float) -> Sequence[Text]:
     rows = chart(
-        [thinned(figures.quality[ranker].curve, 2 * (width - 6)) for ranker in RANKERS], height=CHART_ROWS, top=top
+        [stretched(figures.quality[ranker].curve, 2 * (width - 6)) for ranker in RANKERS], height=CHART_ROWS, top=top
     )
     styles = [STYLES[ranker] for ranker in RANKERS]
     lines = []
@@ -175,8 +175,24 @@ def _chart(figures: Figures, width: int, *, top: float) -> Sequence[Text]:
 
 
 def thinned(curve: Sequence[float | None], points: int) -> list[float | None]:
-    """The curve with ``points`` points, each the nearest of its own; stretched where it has fewer."""
+    """The curve with ``points`` points, each the nearest of its own."""
     return [curve[at * len(curve) // points] for at in range(points)] if curve and points > 0 else []
+
+
+def stretched(curve: Sequence[float | None], points: int) -> list[float | None]:
+    """The curve with ``points`` points, straight between the middles of its own, None near none."""
+    made: list[float | None] = []
+    for at in range(points):
+        place = (at + 0.5) * len(curve) / points - 0.5
+        left = min(max(int(place), 0), len(curve) - 1)
+        right = min(left + 1, len(curve) - 1)
+        low, high = curve[left], curve[right]
+        share = min(max(place - left, 0.0), 1.0)
+        if low is None or high is None:
+            made.append(low if share < 0.5 else high)
+        else:
+            made.append(low + share * (high - low))
+    return made
 
 
 def _slate(shown: Shown | None, rows: int, width: int) -> RenderableType:

@@ -33,11 +33,13 @@ WARM_EVENTS: Final = 1_500
 DRAW_EVERY_S: Final = 0.25
 FIGURE_EVERY_S: Final = 0.1
 PLAIN_EVERY_S: Final = 3.0
+BEHIND_S: Final = 2.0
+"""The feed waits while more than so many seconds of its stream are not learned, or not in a slate, yet."""
 PATIENCE_S: Final = 120.0
 """Without any progress for so long the demo has failed; a cold start on a slow machine takes less."""
 LAST_SLATES_S: Final = 5.0
-POINTS: Final = 160
-"""Of a curve: more than any terminal's sparkline has."""
+POINTS: Final = 24
+"""Of a curve: few enough that a window of the default stream ends in each."""
 
 
 class StoppedError(Exception):
@@ -84,10 +86,11 @@ class Show:
         self._said: queue.SimpleQueue[Sent | Arrived | str] = queue.SimpleQueue()
         titles = dict(zip(log.catalogue.item_id.tolist(), log.catalogue.title.tolist(), strict=True))
         self._watch = Watch(titles, expected=len(log), follow=wish.follow)
-        self._feed = Feed(log, KafkaSender(connection), tell=self._said.put, stop=self.stop)
+        self._feed = Feed(log, KafkaSender(connection), tell=self._said.put, stop=self.stop, must_wait=self._is_behind)
         self._total, self._items = len(log), len(log.catalogue)
         self._warm = min(WARM_EVENTS, len(log) // 2)
         self._notice = ""
+        self._was_behind = False
         self._phase, self._steps = "sets itself up", ["starting trainer and recommender, a process each"]
         self._figures = self._watch.figures(points=POINTS)
         self._drawn_s = self._figured_s = 0.0
@@ -139,6 +142,12 @@ class Show:
         deadline_s = time.monotonic() + LAST_SLATES_S
         self._until(lambda: self._figures.waiting == 0 or time.monotonic() > deadline_s)
         self.outcome = self._outcome(is_complete=True, streamed_s=streamed_s)
+
+    def _is_behind(self) -> bool:
+        """Read by the feed's thread: whether this machine is too busy for the pace."""
+        figures, most = self._figures, BEHIND_S * self._wish.per_second
+        self._was_behind = figures.produced - figures.learned > most or figures.waiting > most
+        return self._was_behind
 
     def _outcome(self, *, is_complete: bool = False, is_interrupted: bool = False, streamed_s: float = 0.0) -> Outcome:
         return Outcome(
@@ -201,9 +210,10 @@ class Show:
             )
 
     def _scene(self) -> screen.Scene:
+        waits = "; this machine is busy, the feed waits for it" if self._was_behind and not self._steps else ""
         return screen.Scene(
-            phase=self._phase, steps=tuple(self._steps), elapsed_s=time.monotonic() - self._began_s, total=self._total,
-            broken=self._feed.broken_count, notice=self._notice,
+            phase=self._phase + waits, steps=tuple(self._steps), elapsed_s=time.monotonic() - self._began_s,
+            total=self._total, broken=self._feed.broken_count, notice=self._notice,
         )  # fmt: skip
 
     def _draw(self) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import threading
 from pathlib import Path
 
@@ -60,7 +61,14 @@ class Fed:
 
     def __init__(self, log: EventLog) -> None:
         self.broker, self.time, self.told, self.stop = FakeBroker(), FakeTime(), list[Sent](), threading.Event()
-        self.feed = Feed(log, self.broker, tell=self.told.append, stop=self.stop, clock=self.time)
+        self.waits = 0
+        self.feed = Feed(
+            log, self.broker, tell=self.told.append, stop=self.stop, must_wait=self.must_wait, clock=self.time
+        )
+
+    def must_wait(self) -> bool:
+        self.waits -= 1
+        return self.waits >= 0
 
 
 @pytest.fixture
@@ -116,3 +124,12 @@ def test_it_stops_when_told(fed):
     fed.feed.events(0, 10, per_second=1, is_measured=True)
     assert not fed.broker.got
     assert not fed.broker.settled
+
+
+def test_an_engine_that_is_behind_is_waited_for_and_gets_no_burst_afterwards(fed):
+    fed.waits = 100
+    fed.feed.events(0, 10, per_second=1 / TICK_S, is_measured=False)
+    assert fed.told[0].at_s == pytest.approx(100.0 + 100 * TICK_S)
+    gaps = [after.at_s - before.at_s for before, after in itertools.pairwise(fed.told)]
+    assert max(gaps) <= 2 * TICK_S + 1e-9
+    assert fed.told[-1].at_s >= fed.told[0].at_s + 9 * TICK_S - 1e-9

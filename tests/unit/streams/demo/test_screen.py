@@ -110,9 +110,18 @@ def test_a_plain_line_before_the_stream_is_the_step():
     assert screen.line(scene(steps=("one", "two")), figures()).endswith("two")
 
 
-@pytest.mark.parametrize(("points", "thinned"), [(2, [1, 3]), (8, [1, 1, 2, 2, 3, 3, 4, 4]), (0, [])])
-def test_a_curve_is_stretched_to_its_room(points, thinned):
+@pytest.mark.parametrize(
+    ("points", "thinned"), [(2, [1, 3]), (4, [1, 2, 3, 4]), (8, [1, 1, 2, 2, 3, 3, 4, 4]), (0, [])]
+)
+def test_a_curve_is_cut_to_its_room(points, thinned):
     assert screen.thinned([1, 2, 3, 4], points) == thinned
+
+
+def test_a_curve_is_stretched_in_straight_lines():
+    assert screen.stretched([0.0, 1.0], 4) == [0.0, 0.25, 0.75, 1.0]
+    assert screen.stretched([3.0], 3) == [3.0, 3.0, 3.0]
+    assert screen.stretched([1.0, 1.0, None, None], 8) == [1.0, 1.0, 1.0, 1.0, None, None, None, None]
+    assert screen.stretched([None, None, 2.0, 2.0], 4) == [None, None, 2.0, 2.0]
 
 
 def outcome(**changes: object) -> Outcome:
