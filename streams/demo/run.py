@@ -18,6 +18,7 @@ from streams.contract.topics import TOPICS
 from streams.demo.show import Show, Wish
 from streams.demo.summary import Outcome
 from streams.errors import ReplayError, RoleError
+from streams.printable import printable
 from streams.replay.fetch import PACKAGED_DIR
 from streams.replay.logs import EventLog, read_log
 from streams.roles.app import ROLES, commands_for
@@ -64,9 +65,12 @@ def run(wish: Wish, *, events: int, console: Console) -> Outcome:
             finally:
                 show.stop.set()
                 conductor.join()
+        said = words_path.read_text(encoding="utf-8", errors="replace")[-LAST_WORDS_CHARS:].strip()
         if show.error is not None:
-            said = words_path.read_text(encoding="utf-8", errors="replace")[-LAST_WORDS_CHARS:].strip()
             raise RoleError(f"{show.error}" + (f"\nthe roles' last words:\n{said}" if said else "")) from show.error
+        if show.restarts:
+            told = [f"! {line}" for line in show.restarts] + ["! what the roles said:", *said.splitlines()]
+            console.print("\n".join(map(printable, told)), markup=False, highlight=False, soft_wrap=True)
     return show.outcome
 
 

@@ -37,6 +37,7 @@ BEHIND_S: Final = 2.0
 """The feed waits while more than so many seconds of its stream are not learned, or not in a slate, yet."""
 PATIENCE_S: Final = 120.0
 """Without any progress for so long the demo has failed; a cold start on a slow machine takes less."""
+NOTICE_S: Final = 20.0
 LAST_SLATES_S: Final = 5.0
 POINTS: Final = 24
 """Of a curve: few enough that a window of the default stream ends in each."""
@@ -79,6 +80,8 @@ class Show:
     def __init__(self, wish: Wish, log: EventLog, connection: Connection, *, console: Console) -> None:
         self.stop = threading.Event()
         self.error: MarqueeError | None = None
+        self.restarts: list[str] = []
+        """The supervisor's lines about roles that ended by themselves."""
         self._wish = wish
         self._connection = connection
         self._console = console
@@ -91,6 +94,7 @@ class Show:
         self._warm = min(WARM_EVENTS, len(log) // 2)
         self._notice = ""
         self._was_behind = False
+        self._noticed_s = self._began_s
         self._phase, self._steps = "sets itself up", ["starting trainer and recommender, a process each"]
         self._figures = self._watch.figures(points=POINTS)
         self._drawn_s = self._figured_s = 0.0
@@ -189,7 +193,9 @@ class Show:
                 elif isinstance(said, Arrived):
                     note(self._watch, said)
                 elif "starting again" in said or "stopping" in said:
-                    self._notice = said
+                    self._notice = said.replace(", its words are above", "")
+                    self._noticed_s = time.monotonic()
+                    self.restarts.append(self._notice)
                 if time.monotonic() > deadline_s:
                     break
                 said = self._said.get_nowait()
@@ -213,7 +219,8 @@ class Show:
         waits = "; this machine is busy, the feed waits for it" if self._was_behind and not self._steps else ""
         return screen.Scene(
             phase=self._phase + waits, steps=tuple(self._steps), elapsed_s=time.monotonic() - self._began_s,
-            total=self._total, broken=self._feed.broken_count, notice=self._notice,
+            total=self._total, broken=self._feed.broken_count,
+            notice=self._notice if time.monotonic() - self._noticed_s < NOTICE_S else "",
         )  # fmt: skip
 
     def _draw(self) -> None:

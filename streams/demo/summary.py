@@ -15,7 +15,7 @@ from streams.demo.watch import RANKERS, Figures
 OWN_KAFKA: Final = """\
   marquee topics create --broker HOST:9092
   marquee run --broker HOST:9092
-  marquee replay movietweetings --broker HOST:9092 --rate 500/s    # or produce your own: docs/events.md
+  marquee replay movietweetings --broker HOST:9092 --rate 500/s
   marquee recommend USER --broker HOST:9092"""
 
 
@@ -94,7 +94,12 @@ def summary(outcome: Outcome) -> RenderableType:
         f"Bad input: {outcome.broken} broken records were fed on purpose; {figures.dead_letters} went to "
         "dead-letters.v1 with reason and origin, and nothing else was lost."
     ))  # fmt: skip
-    return Group(*lines, Text(), Text("With your own Kafka:", "bold"), Text(OWN_KAFKA))
+    return Group(
+        *lines,
+        Text(),
+        Text("With your own Kafka (and your own events, as docs/events.md says them):", "bold"),
+        Text(OWN_KAFKA),
+    )
 
 
 def serving(*, broker: str, user_id: str) -> RenderableType:
