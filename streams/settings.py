@@ -106,7 +106,7 @@ class RecommenderSettings(Checked):
     Attributes:
       max_k: longest slate; a longer wish is clamped to it.
       push_slates: also publish a fresh slate when what we know of a user changed.
-      push_interval_ms: least event time between two pushed slates of one user.
+      push_interval_ms: least time between two pushed slates of one user.
       push_k: length of a pushed slate.
       explore_slots: places of a slate that go to items the model is unsure of; their propensity is logged.
       rewatchable_actions: after these alone an item may be shown to the same user again.
@@ -116,7 +116,7 @@ class RecommenderSettings(Checked):
     push_slates: bool = flag(True)
     push_interval_ms: int = whole(1_000, least=0)
     push_k: int = whole(20, least=1, most=1_000)
-    explore_slots: int = whole(0, least=0, most=100)
+    explore_slots: int = whole(1, least=0, most=100)
     rewatchable_actions: tuple[str, ...] = some_of(tuple(sorted(rules.REWATCHABLE_ACTIONS)), MAY_REWATCH)
 
 

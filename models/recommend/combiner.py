@@ -20,6 +20,7 @@ from models.recommend.sources import (
     SPARSE_NAMES,
     dense_features,
     exp2_in_place,
+    log1p_scaled,
     observe,
     sparse_values,
 )
@@ -139,7 +140,8 @@ def _softmax_in_place(z, bits):  # type: ignore[no-untyped-def]
 
 
 @kernel(fastmath=True)
-def _dot(a, b):  # type: ignore[no-untyped-def]
+def dot(a, b):  # type: ignore[no-untyped-def]
+    """Inner product of two float32 vectors of one length."""
     total = np.float32(0.0)
     for j in range(len(a)):
         total += a[j] * b[j]
@@ -155,12 +157,18 @@ def weights_of(combiner, length, gap_ms):  # type: ignore[no-untyped-def]
 @kernel()
 def add_sparse(weights, sparse, touched, m, z):  # type: ignore[no-untyped-def]
     """Turn raw transition values into features, in place, and add their part to ``z``."""
+    value = np.empty(m, np.float32)
+    feature = np.empty(m, np.float32)
+    bits = np.empty(m, np.int32)
     for s in range(SPARSE):
         w = weights[DENSE + s]
         for k in range(m):
+            value[k] = sparse[s, touched[k]]
+        log1p_scaled(value, SPARSE_GAIN, bits, feature)
+        for k in range(m):
             j = touched[k]
-            sparse[s, j] = np.log1p(SPARSE_GAIN * sparse[s, j])
-            z[j] += w * sparse[s, j]
+            sparse[s, j] = feature[k]
+            z[j] += w * feature[k]
 
 
 @kernel()
@@ -186,6 +194,7 @@ def learn_events(events, histories, counts, combiner, tower, n, successors, rate
       ranks: float32 [B, 3], filled for scored events with the ranks by `RANKERS`; inf is a first-ever item.
         0 stays where an event was not scored or repeats an item that the user has had.
     """
+    n = n if events.scored.any() else 0  # work arrays cost by the catalogue, counting alone does not
     dense = np.empty((DENSE, n), np.float32)
     sparse = np.zeros((SPARSE + 1, n), np.float32)
     touched = np.empty(n, np.int32)
@@ -236,13 +245,13 @@ def learn_events(events, histories, counts, combiner, tower, n, successors, rate
                         z[j] = np.float32(-1e30)
                 _softmax_in_place(z, bits)
                 for f in range(DENSE):
-                    gradient[f] = dense[f, item] - _dot(z, dense[f])
+                    gradient[f] = dense[f, item] - dot(z, dense[f])
                 for s in range(SPARSE):
                     expected = np.float32(0.0)
                     for k in range(m):
                         expected += z[touched[k]] * sparse[s, touched[k]]
                     gradient[DENSE + s] = sparse[s, item] - expected
-                gradient[TOWER] = logits[item] - _dot(z, logits)
+                gradient[TOWER] = logits[item] - dot(z, logits)
                 _learn(combiner, pos, gap_ms, gradient, rate)
                 _axpy(-bias_rate, z, combiner.bias[:n])
                 combiner.bias[item] += bias_rate

@@ -33,12 +33,12 @@ class Learnt(NamedTuple):
 
     Attributes:
       sums: `metrics.sums` of the batch's scored events. ranks: float32 [B, rankers], see `learn_events`.
-      loss: mean loss of the tower steps, nats; NaN where there was none.
+      loss: of the last tower step, nats, a scalar that is perhaps still being computed; None where there was none.
     """
 
     sums: F64
     ranks: F32
-    loss: float
+    loss: jax.Array | None
 
 
 def is_scored(first: int, count: int, sample: float) -> Bools:
@@ -94,7 +94,7 @@ def learn(state: State, columns: Columns, config: ModelConfig) -> Learnt:
     """
     count = len(columns.user)
     if count == 0:
-        return Learnt(np.zeros(metrics.SUMS), np.zeros((0, len(RANKERS)), np.float32), float("nan"))
+        return Learnt(np.zeros(metrics.SUMS), np.zeros((0, len(RANKERS)), np.float32), None)
     if count > config.history_most:
         raise ShapeError(
             f"a batch must not be longer than history_most = {config.history_most} events, got {count}; split it first"
@@ -123,9 +123,9 @@ def learn(state: State, columns: Columns, config: ModelConfig) -> Learnt:
     return Learnt(sums, ranks, loss)
 
 
-def _learn_towers(state: State, columns: Columns, pos: I32, config: ModelConfig) -> float:
+def _learn_towers(state: State, columns: Columns, pos: I32, config: ModelConfig) -> jax.Array | None:
     past = state.recent[: min(state.learned_events, RECENT_MOST)]
-    losses = []
+    loss = None
     for turn in range(config.training.steps):
         generator = np.random.default_rng([config.seed, state.step, turn])
         batch = draw(
@@ -134,8 +134,7 @@ def _learn_towers(state: State, columns: Columns, pos: I32, config: ModelConfig)
         )  # fmt: skip
         if batch is not None:
             state.towers, loss = step.train_step(state.towers, batch, config=config.towers)
-            losses.append(loss)
-    return float(np.mean([float(loss) for loss in losses])) if losses else float("nan")
+    return loss
 
 
 def _remember(state: State, columns: Columns) -> None:
@@ -164,6 +163,7 @@ def list_items(state: State, rows: I32, content: F32, config: ModelConfig) -> No
     padded[: len(rows)] = content[order]
     state.towers = state.towers._replace(tables=step.put_content(state.towers.tables, padded_rows, padded))
     state.live[rows] = True
+    state.withdrawn[rows] = False
     state.counts.changed[rows] = True
 
 
@@ -183,6 +183,7 @@ def evict_expired(state: State, config: ModelConfig) -> tuple[list[tuple[str, in
             for row in rows:
                 sources.forget_item(state.counts, row)
             state.combiner.bias[rows] = 0.0
+            state.withdrawn[rows] = False
             gone = np.zeros(state.items.capacity, np.bool_)
             gone[rows] = True
             pools.scrub_histories(state.histories, gone)
@@ -204,4 +205,5 @@ def evict_expired(state: State, config: ModelConfig) -> tuple[list[tuple[str, in
 def withdraw_items(state: State, rows: I32) -> None:
     """The catalogue has these items no more; what was counted of them stays."""
     state.live[rows] = False
+    state.withdrawn[rows] = True
     state.counts.changed[rows] = True

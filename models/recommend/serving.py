@@ -10,7 +10,7 @@ from typing import NamedTuple
 import numpy as np
 
 from models.compiled import kernel
-from models.recommend.combiner import SPARSE_GAIN, TOWER, Combiner, weights_of
+from models.recommend.combiner import TOWER, Combiner, add_sparse, dot, weights_of
 from models.recommend.sources import DENSE, SPARSE, Counts, dense_features, sparse_values
 from models.typing import F32, I32, I64, Bools
 
@@ -121,13 +121,7 @@ def rank_user(  # type: ignore[no-untyped-def]
     n = len(augmented)
     m = sparse_values(counts, history, times, len(history), now_ms, False, sparse, touched, is_touched)
     gain = sparse[SPARSE]
-    for at in range(m):
-        j = touched[at]
-        total = np.float32(0.0)
-        for s in range(SPARSE):
-            if sparse[s, j] > 0:
-                total += weights[DENSE + s] * np.log1p(SPARSE_GAIN * sparse[s, j])
-        gain[j] = total
+    add_sparse(weights, sparse, touched, m, gain)
     for row in had:
         done[row] = True
 
@@ -150,10 +144,7 @@ def rank_user(  # type: ignore[no-untyped-def]
         if is_touched[row] and not done[row] and row < n and allowed[row]:
             if full and filled == k and floor + gain[row] < scores[k - 1]:
                 continue
-            base = np.float32(0.0)
-            for d in range(len(q)):
-                base += q[d] * augmented[row, d]
-            filled = _insert(rows, scores, filled, row, base + gain[row])
+            filled = _insert(rows, scores, filled, row, dot(q, augmented[row]) + gain[row])
 
     parts = np.zeros((k, 3), np.float32)
     because = np.zeros(k, np.int32)

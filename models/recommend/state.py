@@ -72,7 +72,8 @@ class State:
     """All that the trainer knows; changed in place by `learning`, owned by one thread.
 
     Attributes:
-      live: whether the catalogue has the item (a tombstone withdraws it), bool [items.capacity].
+      live: whether the catalogue has the item, bool [items.capacity].
+      withdrawn: whether a tombstone took it from the catalogue; neither is so of items only seen in interactions.
       hidden: per user, the items hidden or disliked. recent: user rows of the last learned events (a ring).
       learned_events, repeated_events: events learned; events left out as repeats of an ``event_id``.
       newest_ms: newest event time learned. totals: added-up `metrics.sums` since the log's start.
@@ -82,6 +83,7 @@ class State:
     items: Vocab
     users: Vocab
     live: Bools
+    withdrawn: Bools
     histories: Histories
     hidden: Rows
     counts: Counts
@@ -104,6 +106,7 @@ def fresh(config: ModelConfig) -> State:
         items=items,
         users=users,
         live=np.zeros(n, np.bool_),
+        withdrawn=np.zeros(n, np.bool_),
         histories=pools.empty_histories(u),
         hidden=pools.empty_rows(u),
         counts=sources.empty_counts(n),
@@ -121,6 +124,7 @@ def fit_capacity(state: State, config: ModelConfig) -> None:
     missing = n - len(state.live)
     if missing > 0:
         state.live = np.concatenate([state.live, np.zeros(missing, np.bool_)])
+        state.withdrawn = np.concatenate([state.withdrawn, np.zeros(missing, np.bool_)])
         state.counts = sources.grown(state.counts, n)
         state.combiner = state.combiner._replace(
             bias=np.concatenate([state.combiner.bias, np.zeros(missing, np.float32)])
@@ -151,7 +155,7 @@ def to_arrays(state: State) -> Arrays:
     used = min(state.learned_events, RECENT_MOST)
     arrays["recent"] = state.recent[:used].copy()
     arrays["known_ids"], arrays["known_id_ends"] = texts_to_arrays(list(state.known_ids))
-    arrays |= {"live": state.live.copy(), "totals": state.totals.copy()}
+    arrays |= {"live": state.live.copy(), "withdrawn": state.withdrawn.copy(), "totals": state.totals.copy()}
     arrays["scalars"] = np.array([getattr(state, name) for name in _SCALARS], np.int64)
     return arrays
 
@@ -190,6 +194,7 @@ def from_arrays(arrays: Arrays, config: ModelConfig) -> State:
             items=items,
             users=Vocab.from_arrays(part("users")),
             live=np.array(arrays["live"]),
+            withdrawn=np.array(arrays["withdrawn"]),
             histories=pool(Histories, "histories"),
             hidden=pool(Rows, "hidden"),
             counts=Counts(**counts),

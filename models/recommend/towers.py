@@ -14,9 +14,11 @@ import jax.numpy as jnp
 from flax import nnx
 from jaxtyping import Array, Float, Int
 
-from models.errors import ModelError
+from models.errors import ConfigError, ModelError
 from models.recommend.windows import ACTIONS, GAP_BUCKETS, VALUE_BUCKETS
 
+MAX_DIM = 128
+"""Largest D: beyond it the weights of the user tower outgrow one record."""
 Flavour = Literal["collaborative", "content", "hybrid"]
 
 
@@ -46,6 +48,11 @@ class TowerConfig:
     beta2: float = 0.99
 
     def __post_init__(self) -> None:
+        if not 1 <= self.dim <= MAX_DIM or not 1 <= self.content_dim <= 4 * MAX_DIM:
+            raise ConfigError(
+                f"dim must be 1 to {MAX_DIM}, content_dim 1 to {4 * MAX_DIM}, got {self.dim} and {self.content_dim}; "
+                "the dense weights travel as one record of less than 1 MB"
+            )
         if self.flavour not in ("collaborative", "content", "hybrid"):
             raise FlavourError(f"flavour must be collaborative, content or hybrid, got {self.flavour!r}")
 

@@ -167,7 +167,7 @@ def _item_state(state: State, row: int, vector: F32, version: int) -> ItemState:
         item_id=state.items.key(row),
         row=row,
         version=version,
-        live=True,
+        live=not state.withdrawn[row],
         vector=floats_to_bytes(vector),
         bias=float(state.combiner.bias[row]),
         count=float(counts.seen[row]),

@@ -24,6 +24,12 @@ FEW_SIGHTINGS: Final = 5
 OVERFETCH: Final = 512
 """Most items that a user has had for which the index is asked for more; beyond it the search masks them out."""
 FRESH_POOL: Final = 2_000
+REASONS: Final[dict[Source, str]] = {
+    "successor": "goes with what you chose",
+    "tower": "close to what you last chose",
+    "popular": "much watched now",
+    "fresh": "new here",
+}
 REASON_MOST: Final = 300
 """Characters of a reason; the contract allows a title as long as a whole reason."""
 
@@ -69,6 +75,7 @@ class Recommender:
         self._showable = np.zeros(0, np.bool_)
         self._known: Bools = np.zeros(0, np.bool_)
         self._fresh: I32 = np.zeros(0, np.int32)
+        self._is_fresh: Bools = np.zeros(0, np.bool_)
         self._bounds = (0, 2**62)
 
     def refresh(self, now_ms: int) -> None:
@@ -87,6 +94,8 @@ class Recommender:
         self._known = self._showable & (seen > 0)
         few = np.nonzero(self._showable & (seen < FEW_SIGHTINGS))[0]
         self._fresh = few[-FRESH_POOL:].astype(np.int32)
+        self._is_fresh = np.zeros(n, np.bool_)
+        self._is_fresh[self._fresh] = True
 
     def take_item(self, item_id: str, item: Item | None, now_ms: int) -> None:
         """A catalogue record; what it forbids holds from the next slate on, what it allows from the next refresh."""
@@ -243,7 +252,7 @@ class Recommender:
         fresh = self._explored(wish, set(best.rows.tolist()), missing=wish.k - len(chosen))
         for place, (row, propensity) in enumerate(fresh):
             entry: tuple[str, float, Source, list[str], bool, float]
-            entry = (key(row), 0.0, "fresh", ["new here"], True, propensity)
+            entry = (key(row), 0.0, "fresh", [REASONS["fresh"]], True, propensity)
             if len(chosen) < wish.k:
                 chosen.append(entry)
             else:
@@ -268,8 +277,7 @@ class Recommender:
             item_id = self.serving.items.key(because)
             item = self.serving.catalogue.get(item_id)
             return [f"often follows {(item.title if item else '') or item_id}"[:REASON_MOST]]
-        words = {"successor": "goes with what you chose", "tower": "close to what you last chose"}
-        return [words.get(source, "much watched now")]
+        return [REASONS[source]]
 
     def _explored(self, wish: _Wish, taken: set[int], *, missing: int) -> list[tuple[int, float]]:
         """Items with few sightings, chosen evenly by a hash of the request: as many as have a place, or are missing."""
@@ -277,7 +285,9 @@ class Recommender:
         if slots <= 0 or not len(self._fresh):
             return []
         pool = self._fresh if wish.rules_mask is None else self._fresh[wish.rules_mask[self._fresh]]
-        pool = pool[~np.isin(pool, [*taken, *wish.had.tolist()])]
+        barred = np.concatenate([np.array([*taken], np.int32), wish.had])
+        if self._is_fresh[barred].any():
+            pool = pool[~np.isin(pool, barred)]
         if not len(pool):
             return []
         digest = hashlib.blake2b(wish.request.request_id.encode(), digest_size=8).digest()

@@ -88,7 +88,8 @@ class Serving:
         rows = np.arange(1, state.items.used, dtype=np.int32)
         if len(rows):
             self.vectors[rows] = item_vectors(state, rows, config)
-        self.announced[: state.items.used] = [bool(self.items.key(row)) for row in range(state.items.used)]
+        in_use = np.array([bool(self.items.key(row)) for row in range(state.items.used)])
+        self.announced[: state.items.used] = in_use & ~state.withdrawn[: state.items.used]
         self._dirty[:] = self.announced
         self._row_version[: state.items.used] = state.learned_events
         digest = weights_hash(combiner_arrays(self.combiner) | tower_arrays(self.weights), state.step)

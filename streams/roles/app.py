@@ -8,6 +8,8 @@ from pathlib import Path
 from typing import Final
 
 from streams.connect import connection_of
+from streams.contract.topics import TOPICS
+from streams.errors import TopicMismatchError
 from streams.roles.supervisor import Supervisor
 from streams.settings import Settings
 
@@ -47,7 +49,15 @@ def run(roles: Sequence[str], settings: Settings, *, config: Path | None, say: C
     """Supervise one process a role until SIGINT or SIGTERM; gives the exit status."""
     from streams.transport import admin
 
-    admin.wait_for_broker(connection_of(settings), on_wait=say)
+    connection = connection_of(settings)
+    admin.wait_for_broker(connection, on_wait=say)
+    wrong = [one for one in admin.check_topics(connection, TOPICS, prefix=settings.prefix) if one.is_fatal]
+    if wrong:
+        raise TopicMismatchError(
+            "the topics are not as the engine needs them: "
+            + "; ".join(map(str, wrong))
+            + ". `marquee topics create` makes those that are missing"
+        )
     commands = commands_for(roles, broker=settings.broker, prefix=settings.prefix, config=config)
     return Supervisor(commands, say=say).run()
 

@@ -7,10 +7,13 @@ wait until it has caught up; after that they are answered in small batches, and 
 from __future__ import annotations
 
 import asyncio
+import itertools
+import logging
 import time
 from collections.abc import Mapping
 from typing import Any
 
+from models.errors import StateError
 from models.recommend.state import from_arrays
 from streams.connect import connection_of
 from streams.contract import codec, ids, rules, topics
@@ -19,6 +22,7 @@ from streams.contract.events import Interaction, Item, ItemState, ModelWeights, 
 from streams.cores.recommend import RecommendConfig, Recommender
 from streams.cores.serving import Serving
 from streams.durability import snapshots
+from streams.errors import SnapshotError
 from streams.roles.clock import EventClock
 from streams.roles.decoding import letter_for
 from streams.roles.model_config import model_config_of
@@ -31,11 +35,16 @@ from streams.transport.offsets import Start
 from streams.transport.publish import Out, Publisher
 from streams.transport.reader import BulkConfig, end_process, ending_on_error
 
+log = logging.getLogger(__name__)
+
 BATCH = 64
 """Requests answered at a time: enough for the search to be efficient, few enough to be quick."""
 REFRESH_S = 0.25
 EMBEDDED_WAIT_MS = 20
 """The embedded broker looks for new records less and less often while a fetch waits; a real one answers at once."""
+MAINTAIN_S = 5.0
+LOOKED_AT_MOST = 2_000
+"""Waiting users looked at in one turn."""
 PENDING_MOST = 50_000
 """Users waiting for a pushed slate; beyond it the longest waiting go without."""
 
@@ -87,7 +96,11 @@ class RecommenderRole:
         if found is None:
             return
         ref, arrays = found
-        self.serving.restore(from_arrays(dict(arrays), self.serving.config), self.serving.config)
+        try:
+            state = from_arrays(dict(arrays), self.serving.config)
+        except StateError as error:
+            raise SnapshotError(f"{ref.uri}: {error}") from error
+        self.serving.restore(state, self.serving.config)
         for name, offset in ref.offsets.items():
             topic, _, partition = name.rpartition("/")
             if topic == self.names[topics.INTERACTIONS.name]:
@@ -126,7 +139,7 @@ class RecommenderRole:
             await self.core(self.serving.use_newest)
             await self.core(self.recommender.refresh, self.clock.now_ms(self.serving.newest_ms))
             self.ready.set()
-            await asyncio.gather(*reading, self._keep_fresh(), self._push())
+            await asyncio.gather(*reading, self._keep_fresh(), self._maintain_index(), self._push())
 
     # --- what it reads -------------------------------------------------------------------------------------------
 
@@ -268,6 +281,14 @@ class RecommenderRole:
             await asyncio.sleep(REFRESH_S)
             await self.core(self.recommender.refresh, self.clock.now_ms(self.serving.newest_ms))
 
+    async def _maintain_index(self) -> None:
+        """Rebuild the index beside the live one when it has grown or drifted; a thread of its own does the work."""
+        while not self.is_stopping:
+            await asyncio.sleep(MAINTAIN_S)
+            plan = await asyncio.to_thread(self.serving.index.maintain)
+            if plan.action != "upsert":
+                log.info("index: %s, %s", plan.action, plan.reason)
+
     async def _push(self) -> None:
         """Publish slates of users whose state changed, each at most once in an interval."""
         interval_s = self.settings.recommender.push_interval_ms / 1000
@@ -275,7 +296,7 @@ class RecommenderRole:
             await self._until_caught_up()
             now_s = time.monotonic()
             due: list[Request] = []
-            for user_id, (event_id, surface) in self.pending.items():
+            for user_id, (event_id, surface) in itertools.islice(self.pending.items(), LOOKED_AT_MOST):
                 if len(due) == BATCH:
                     break
                 if now_s - self.pushed_s.get(user_id, -interval_s) >= interval_s:

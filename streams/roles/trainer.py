@@ -79,12 +79,13 @@ class Trainer:
         self.announcer = Announcer(self.config, fingerprint=self.fingerprint)
         self.window = np.zeros(metrics.SUMS)
         self.rejected = 0
-        self.loss = float("nan")
+        self.loss: Any = float("nan")
         self.saved_step = self.learner.state.step
         self.learning: deque[tuple[_Reached, asyncio.Task[_Done]]] = deque()
         self.saving: asyncio.Task[None] | None = None
         self.flushing: asyncio.Task[None] | None = None
         self.flushed_s = 0.0
+        self.told_figures: dict[str, float] = {}
         self.told_version = -1
         self.connected = asyncio.Event()
         self.publishing = asyncio.Lock()
@@ -211,7 +212,7 @@ class Trainer:
     def _learned(self, entries: list[Entry], *, may_save: bool) -> _Done:
         result = self.learner.learn(entries)
         self.window += result.learnt.sums
-        self.loss = result.learnt.loss
+        self.loss = result.learnt.loss if result.learnt.loss is not None else self.loss
         state = self.learner.state
         outs = [self._prequential()] if result.learned and state.step % METRICS_EVERY_STEPS == 0 else []
         every = self.settings.trainer.snapshot_every_steps
@@ -227,16 +228,25 @@ class Trainer:
         learner = self.learner
         announcement = self.announcer.announce(learner.state, learner.evicted_items, most=MOST_STATES)
         learner.evicted_items = []
-        figures = self._metric("trainer", self._figures(waiting), events=learner.state.learned_events)
+        figures = self._trainer_metric(waiting)
         version = announcement.weights.version
         if not announcement.states and version == self.told_version:
-            return [figures]  # a quiet night fills no topic
+            return figures  # a quiet night fills no topic
         self.told_version = version
         topic = self.names[topics.ITEM_STATES.name]
         outs = [Out(topic=topic, key=s.item_id.encode(), value=codec.encode(s)) for s in announcement.states]
         weights = self.names[topics.MODEL_WEIGHTS.name]
         outs.append(Out(topic=weights, key=TOWER_KEY.encode(), value=codec.encode(announcement.weights)))
-        return [*outs, figures]
+        return [*outs, *figures]
+
+    def _trainer_metric(self, waiting: int) -> list[Out]:
+        """How far learning is; nothing while nothing changes."""
+        values, learned = self._figures(waiting), self.learner.state.learned_events
+        if values == self.told_figures:
+            return []
+        since = learned - int(self.told_figures.get("learned", learned))
+        self.told_figures = values
+        return [self._metric("trainer", values, events=max(0, since))]
 
     def _figures(self, waiting: int) -> dict[str, float]:
         state = self.learner.state
@@ -248,7 +258,7 @@ class Trainer:
             "users": float(len(state.users)),
             "skew_ms": float(self.merger.max_skew_ms),
             "waiting": float(waiting),
-        } | ({"loss": self.loss} if np.isfinite(self.loss) else {})
+        } | ({"loss": float(self.loss)} if np.isfinite(self.loss) else {})
 
     def _prequential(self) -> Out:
         window, total = metrics.figures(self.window), metrics.figures(self.learner.state.totals)

@@ -321,4 +321,6 @@ def bulk_agent(app: BulkApp, name: str, handle: Handler, *, marks_done: bool = T
 
 def run_worker(app: BulkApp, *, level: str = "WARNING") -> None:
     """Runs the app until SIGTERM or SIGINT, then leaves by SystemExit; installs Faust's logging at ``level``."""
-    faust.Worker(app, loglevel=level, quiet=True, redirect_stdouts=False).execute_from_commandline()
+    worker = faust.Worker(app, loglevel=level, quiet=True, redirect_stdouts=False)
+    worker.spinner = None  # it would open the root logger for every debug line, made and thrown away a thousand times/s
+    worker.execute_from_commandline()

@@ -8,17 +8,28 @@ after it must not appear without it, so the process ends and restarts from its o
 from __future__ import annotations
 
 import asyncio
+import functools
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from types import TracebackType
-from typing import Any
+from typing import Any, cast
 
 import msgspec
 from aiokafka import AIOKafkaProducer
 from aiokafka.errors import KafkaError
+from aiokafka.partitioner import DefaultPartitioner
 
 from streams.transport.connection import Connection
 from streams.transport.errors import PublishError
+
+FEW = 8
+"""Fewer records than this are sent one by one."""
+
+
+@functools.lru_cache(maxsize=65_536)
+def _partition_of(key: bytes | None, partitions: tuple[int, ...]) -> int:
+    """As Java's default for a key; one without any goes anywhere."""
+    return cast(int, DefaultPartitioner()(key, list(partitions), list(partitions)))
 
 
 class Out(msgspec.Struct, frozen=True, kw_only=True, gc=False):
@@ -126,27 +137,87 @@ class Publisher:
         producer = self._producer
         if producer is None:
             raise PublishError("the publisher is not started, or already stopped; use it within `async with`")
-        for out in outs:
-            if self._in_flight >= self._config.max_in_flight:
-                self._room.clear()
-            if not self._room.is_set():
-                await self._room.wait()
+        together = list(outs)
+        if len(together) < FEW:
+            for out in together:
+                await self._send(producer, out)
+            return
+        for (topic, partition), group in (await self._by_place(producer, together)).items():
+            await self._send_together(producer, topic, partition, group)
+
+    async def _send(self, producer: AIOKafkaProducer, out: Out) -> None:
+        await self._make_room()
+        try:
+            sent = await producer.send(
+                out.topic,
+                out.value,
+                key=out.key,
+                partition=out.partition,
+                timestamp_ms=out.timestamp_ms,
+                headers=list(out.headers),
+            )
+        except KafkaError as error:  # too large, unknown topic, timed out
+            self._fail(out.topic, error)
             self._raise_failure()
-            try:
-                sent = await producer.send(
-                    out.topic,
-                    out.value,
-                    key=out.key,
-                    partition=out.partition,
-                    timestamp_ms=out.timestamp_ms,
-                    headers=list(out.headers),
+            raise
+        self._in_flight += 1
+        sent.add_done_callback(self._settle)
+
+    async def _by_place(self, producer: AIOKafkaProducer, outs: Sequence[Out]) -> dict[tuple[str, int], list[Out]]:
+        """The records by topic and partition, in order within each."""
+        partitions: dict[str, tuple[int, ...]] = {}
+        groups: dict[tuple[str, int], list[Out]] = {}
+        for out in outs:
+            if out.topic not in partitions:
+                try:
+                    partitions[out.topic] = tuple(sorted(await producer.partitions_for(out.topic)))
+                except KafkaError as error:
+                    self._fail(out.topic, error)
+                    self._raise_failure()
+                    raise
+            place = out.partition
+            if place is None:
+                place = _partition_of(out.key, partitions[out.topic])
+            groups.setdefault((out.topic, place), []).append(out)
+        return groups
+
+    async def _send_together(self, producer: AIOKafkaProducer, topic: str, partition: int, outs: Sequence[Out]) -> None:
+        """One acknowledgement a batch in place of one a record: a tenth of the work."""
+        batch, held = producer.create_batch(), 0
+        for out in outs:
+            added = batch.append(key=out.key, value=out.value, timestamp=out.timestamp_ms, headers=list(out.headers))
+            if added is None:  # full
+                await self._submit(producer, batch, held, topic, partition)
+                batch, held = producer.create_batch(), 0
+                added = batch.append(
+                    key=out.key, value=out.value, timestamp=out.timestamp_ms, headers=list(out.headers)
                 )
-            except KafkaError as error:  # too large, unknown topic, timed out
-                self._fail(out.topic, error)
-                self._raise_failure()
-                raise
-            self._in_flight += 1
-            sent.add_done_callback(self._settle)
+            if added is None:  # larger than a batch: alone
+                await self._send(producer, msgspec.structs.replace(out, partition=partition))
+            else:
+                held += 1
+        if held:
+            await self._submit(producer, batch, held, topic, partition)
+
+    async def _submit(self, producer: AIOKafkaProducer, batch: Any, held: int, topic: str, partition: int) -> None:
+        if not held:
+            return
+        await self._make_room()
+        try:
+            sent = await producer.send_batch(batch, topic, partition=partition)
+        except KafkaError as error:
+            self._fail(topic, error)
+            self._raise_failure()
+            raise
+        self._in_flight += held
+        sent.add_done_callback(lambda future: self._settle(future, held))
+
+    async def _make_room(self) -> None:
+        if self._in_flight >= self._config.max_in_flight:
+            self._room.clear()
+        if not self._room.is_set():
+            await self._room.wait()
+        self._raise_failure()
 
     async def flush(self) -> None:
         """Returns once everything handed over has been acknowledged.
@@ -159,8 +230,8 @@ class Publisher:
             await asyncio.sleep(0)  # let the callbacks of what was just acknowledged run
         self._raise_failure()
 
-    def _settle(self, sent: asyncio.Future[Any]) -> None:
-        self._in_flight -= 1
+    def _settle(self, sent: asyncio.Future[Any], count: int = 1) -> None:
+        self._in_flight -= count
         if self._in_flight <= self._config.max_in_flight // 2:
             self._room.set()
         if sent.cancelled():
@@ -168,7 +239,7 @@ class Publisher:
         elif (error := sent.exception()) is not None:
             self._fail("?", error)
         else:
-            self.acknowledged_count += 1
+            self.acknowledged_count += count
 
     def _fail(self, topic: str, error: BaseException) -> None:
         self._room.set()

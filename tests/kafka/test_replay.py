@@ -9,7 +9,7 @@ import pytest
 from confluent_kafka import Consumer, Message, TopicPartition
 from confluent_kafka.admin import AdminClient
 from confluent_kafka.cimpl import NewTopic
-from kafka.partitioner.default import murmur2  # type: ignore[import-untyped]
+from kafka.partitioner.default import murmur2
 
 from streams.cli import run
 from streams.contract.codec import decode

@@ -89,7 +89,7 @@ def test_rows_move_from_one_part_to_the_other_in_one_step():
                 if len(set(rows.tolist())) < count or np.count_nonzero(scores == 2.0) % 2:
                     wrong.append((rows, scores))
         except IndexError as error:
-            wrong.append(error)
+            wrong.append((error, None))
 
     searcher = threading.Thread(target=search)
     searcher.start()
