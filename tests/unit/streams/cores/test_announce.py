@@ -9,7 +9,8 @@ from models.recommend.sources import DECAYS
 from models.recommend.vocab import FIRST_CAPACITY
 from streams.contract.arrays import array_from_tensor, floats_from_bytes, floats_to_bytes, rows_from_bytes
 from streams.cores.announce import WIRE_SUCCESSORS, Announcer, item_vectors, tower_arrays, weights_hash
-from streams.cores.learn import Learner
+from streams.cores.learn import Learner, Withdrawn
+from streams.cores.serving import Serving
 from tests import engines, planted
 from tests.factories import NOW_MS, make_interaction
 from tests.slow_counts import SlowLog
@@ -193,3 +194,17 @@ def test_a_growing_catalogue_is_told_whole() -> None:
 def test_a_state_that_learned_nothing_has_nothing_to_tell() -> None:
     announcement = announcer().announce(Learner(planted.SMALL).state, [], most=ALL)
     assert (announcement.states, announcement.weights.version) == ([], 0)
+
+
+def test_a_withdrawn_item_is_told_as_such_until_it_is_listed_again(learner: Learner) -> None:
+    one = announcer()
+    one.announce(learner.state, [], most=ALL)
+    learner.learn([Withdrawn("i5")])
+    assert [(s.item_id, s.live) for s in one.announce(learner.state, [], most=ALL).states] == [("i5", False)]
+    serving = Serving(planted.SMALL)
+    serving.restore(learner.state, planted.SMALL)
+    row = learner.state.items.row("i5")
+    assert not serving.announced[row], "a snapshot knows it, though compaction removes the tombstone"
+    assert serving.announced[row - 1]
+    learner.learn(list(engines.catalogue([5])))
+    assert [(s.item_id, s.live) for s in one.announce(learner.state, [], most=ALL).states] == [("i5", True)]
