@@ -23,6 +23,9 @@ from streams.cores.serving import Serving
 FEW_SIGHTINGS: Final = 5
 OVERFETCH: Final = 512
 """Most items that a user has had for which the index is asked for more; beyond it the search masks them out."""
+BATCHES: Final = (1, 4, 16, 64)
+DEPTHS: Final = (64, 256, 1024)
+"""Shapes that the index and the user tower are asked in: few, since each is compiled once."""
 FRESH_POOL: Final = 2_000
 REASONS: Final[dict[Source, str]] = {
     "successor": "goes with what you chose",
@@ -96,6 +99,15 @@ class Recommender:
         self._fresh = few[-FRESH_POOL:].astype(np.int32)
         self._is_fresh = np.zeros(n, np.bool_)
         self._is_fresh[self._fresh] = True
+
+    def warm_up(self, now_ms: int) -> None:
+        """Compile what answers need, before the first question waits for it."""
+        for size in BATCHES:
+            wishes = [Request(request_id="warm-up", user_id="", k=1)] * size
+            self.answer(wishes, now_ms=now_ms, generated_at_ms=0, offsets={})
+            for depth in DEPTHS:
+                queries = np.zeros((size, self.serving.index.dim), np.float32)
+                self.serving.index.search(queries, depth, mask=self._known)
 
     def take_item(self, item_id: str, item: Item | None, now_ms: int) -> None:
         """A catalogue record; what it forbids holds from the next slate on, what it allows from the next refresh."""
@@ -213,8 +225,9 @@ class Recommender:
         found: dict[int, tuple[I32, F32]] = {}
         if plain:
             most = max(wishes[at].k + len(wishes[at].had) for at in plain)
-            queries = np.stack([pairs[at][0] for at in plain])
-            hits = self.serving.index.search(queries, _bucket(most), mask=self._known)
+            queries = np.zeros((_bucket(len(plain), BATCHES), len(pairs[0][0])), np.float32)
+            queries[: len(plain)] = [pairs[at][0] for at in plain]
+            hits = self.serving.index.search(queries, _bucket(most, DEPTHS), mask=self._known)
             found = {at: (hits.rows[i], hits.scores[i]) for i, at in enumerate(plain)}
         slates = []
         for at, wish in enumerate(wishes):
@@ -222,7 +235,7 @@ class Recommender:
             if at not in found:
                 mask = allowed.copy()
                 mask[wish.had] = False
-                hits = self.serving.index.search(pairs[at][0][None], _bucket(wish.k), mask=mask)
+                hits = self.serving.index.search(pairs[at][0][None], _bucket(wish.k, DEPTHS), mask=mask)
                 found[at] = (hits.rows[0], hits.scores[0])
             rows, scores, parts, because, filled = ranking.rank_user(
                 self.serving.counts, self.serving.augmented, *found[at], *pairs[at], wish.history, wish.times,
@@ -234,7 +247,7 @@ class Recommender:
 
     def _user_states(self, wishes: Sequence[_Wish], now_ms: int) -> F32:
         count = len(wishes)
-        windows = empty_windows(_batch_bucket(count), self.serving.config.towers.window)
+        windows = empty_windows(_bucket(count, BATCHES), self.serving.config.towers.window)
         users = np.array([wish.row for wish in wishes], np.int32)
         lengths = np.array([len(wish.history) for wish in wishes], np.int32)
         query_windows(self.serving.histories, users, lengths, np.full(count, now_ms, np.int64), windows)
@@ -336,9 +349,6 @@ def _is_available(item: Item, now_ms: int) -> bool:
     return item.available_until_ms is None or now_ms < item.available_until_ms
 
 
-def _bucket(count: int) -> int:
-    return max(32, 1 << (count - 1).bit_length())
-
-
-def _batch_bucket(count: int) -> int:
-    return next(size for size in (1, 4, 16, 64, 256, 1 << (count - 1).bit_length()) if size >= count)
+def _bucket(count: int, sizes: tuple[int, ...]) -> int:
+    """The least of ``sizes`` that holds ``count``, or a power of two beyond them."""
+    return next((size for size in sizes if size >= count), 1 << (count - 1).bit_length())

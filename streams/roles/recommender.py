@@ -138,6 +138,7 @@ class RecommenderRole:
             await _all_or_first_failure(reading, asyncio.gather(*caught_up))
             await self.core(self.serving.use_newest)
             await self.core(self.recommender.refresh, self.clock.now_ms(self.serving.newest_ms))
+            await self.core(self.recommender.warm_up, self.clock.now_ms(self.serving.newest_ms))
             self.ready.set()
             await asyncio.gather(*reading, self._keep_fresh(), self._maintain_index(), self._push())
 

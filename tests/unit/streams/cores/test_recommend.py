@@ -6,6 +6,7 @@ import collections
 from collections.abc import Callable
 from typing import Any
 
+import jax
 import numpy as np
 import pytest
 
@@ -448,3 +449,13 @@ def test_random_states_never_break_a_rule() -> None:
             had = {f"i{event.item}" for event in log if event.user == user}
             slate = ask(made, log[-1].at_ms, user_id=f"u{user}", k=40, exclude=excluded)
             assert set(ids(slate)) == {f"i{n}" for n in range(40)} - withdrawn - had - set(excluded)
+
+
+def test_after_the_warm_up_no_answer_compiles(made: Recommender) -> None:
+    made.warm_up(NOW_MS)
+    requests = [make_request(request_id=f"r{n}", user_id=f"u{n % 5}", k=5 + n) for n in range(40)]
+    with jax.no_tracing():
+        for size in (1, 3, 17, 40):
+            slates = made.answer(requests[:size], now_ms=NOW_MS, generated_at_ms=NOW_MS, offsets={})
+            assert len(slates) == size
+            assert all(slate.items for slate in slates)
