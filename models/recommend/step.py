@@ -83,9 +83,15 @@ def fresh_rows(rows: int, config: TowerConfig, key: Array) -> Float[Array, "rows
     return jnp.concatenate([vectors, jnp.zeros((rows, 1), jnp.float32)], axis=1)
 
 
+@functools.partial(jax.jit, static_argnums=(0, 1))
+def fresh_weights(config: TowerConfig, seed: int) -> Any:
+    """Dense weights that have learned nothing; compiled as one, which starts a process seconds sooner."""
+    return nnx.state(Towers(config, rngs=nnx.Rngs(seed)), nnx.Param)
+
+
 def fresh(config: TowerConfig, *, rows: int, seed: int) -> Learned:
     """Towers that have learned nothing, for ``rows`` item rows."""
-    weights = nnx.state(Towers(config, rngs=nnx.Rngs(seed)), nnx.Param)
+    weights = fresh_weights(config, seed)
     id_rows = fresh_rows(rows, config, jax.random.fold_in(jax.random.key(seed), 0))
     zeros = jnp.zeros_like(id_rows)
     tables = Tables(id_rows, zeros, zeros.copy(), jnp.zeros((rows, config.content_dim), jnp.float32))

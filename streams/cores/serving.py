@@ -9,15 +9,13 @@ from typing import Any, Final
 
 import jax
 import numpy as np
-from flax import nnx
 
 from index.live import LiveConfig, LiveIndex
 from index.protocol import IndexConfig
 from models.recommend import combiner as combining
-from models.recommend import pools, sources
+from models.recommend import pools, sources, step
 from models.recommend.serving import augment, augmented_dim
 from models.recommend.state import ModelConfig, State
-from models.recommend.towers import Towers
 from models.recommend.vocab import Vocab
 from models.recommend.windows import append_all
 from models.typing import F32, I32
@@ -57,7 +55,7 @@ class Serving:
         """Items of the catalogue with a least age or regions."""
         self.withdrawn: set[str] = set()
         self.profiles: dict[str, User] = {}
-        self.weights: Any = nnx.state(Towers(config.towers, rngs=nnx.Rngs(config.seed)), nnx.Param)
+        self.weights: Any = step.fresh_weights(config.towers, config.seed)
         self.model = ModelRef(version=0, step=0, state_hash=weights_hash(tower_arrays(self.weights), 0))
         self.newest_ms = 0
         self.augmented: F32 = np.zeros((n, augmented_dim(dim)), np.float32)

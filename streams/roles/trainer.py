@@ -38,6 +38,8 @@ from streams.transport.reader import end_process, ending_on_error
 
 METRICS_EVERY_STEPS = 10
 """Steps of one window of prequential figures: by steps and not by time, so that a replay gives the same windows."""
+SIGN_OF_LIFE_S = 30.0
+"""Longest time without a record of the series `trainer`."""
 MOST_STATES = 1_000
 """Item states of one flush; the rest follow with the next."""
 AHEAD = 2
@@ -86,6 +88,7 @@ class Trainer:
         self.flushing: asyncio.Task[None] | None = None
         self.flushed_s = 0.0
         self.told_figures: dict[str, float] = {}
+        self.told_s = 0.0
         self.told_version = -1
         self.connected = asyncio.Event()
         self.publishing = asyncio.Lock()
@@ -240,10 +243,12 @@ class Trainer:
         return [*outs, *figures]
 
     def _trainer_metric(self, waiting: int) -> list[Out]:
-        """How far learning is; nothing while nothing changes."""
+        """How far learning is; while nothing changes, only now and then as a sign of life."""
         values, learned = self._figures(waiting), self.learner.state.learned_events
-        if values == self.told_figures:
+        now_s = time.monotonic()
+        if values == self.told_figures and now_s - self.told_s < SIGN_OF_LIFE_S:
             return []
+        self.told_s = now_s
         since = learned - int(self.told_figures.get("learned", learned))
         self.told_figures = values
         return [self._metric("trainer", values, events=max(0, since))]

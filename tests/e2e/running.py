@@ -36,6 +36,7 @@ snapshot_every_steps = 4
 [recommender]
 push_interval_ms = 100
 push_k = 10
+explore_slots = 0
 [model.towers]
 dim = 8
 content_dim = 16
@@ -73,6 +74,7 @@ class Running:
         )
         self.tails: list[Tail] = []
         self.figures = self.tail(topics.METRICS.name)
+        self.newest: dict[str, float] = {}
         self.letters = self.tail(topics.DEAD_LETTERS.name)
         self.slates = self.tail(topics.SLATES.name)
 
@@ -195,13 +197,12 @@ class Running:
         return slates[-1]
 
     def learned(self) -> dict[str, float]:
-        """The trainer's newest figures."""
-        newest: dict[str, float] = {}
+        """The trainer's newest figures; it tells them when they change."""
         for message in self.figures.poll():
             metric = decoded(Metric, message)
             if metric.series == "trainer":
-                newest = metric.values
-        return newest
+                self.newest = metric.values
+        return self.newest
 
     def wait_until_learned(self, count: int) -> dict[str, float]:
         """Waits until the trainer has learned exactly so many interactions; more is a failure."""

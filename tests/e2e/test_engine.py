@@ -372,8 +372,12 @@ def test_a_drained_engine_leaves_everything_in_its_snapshot_and_a_recommender_al
     assert after.model == before.model
     assert after.as_of == before.as_of
     assert_alike(before, after)
-    waited = [decoded(Slate, message) for message in engine.slates.all()]
-    assert any(slate.request_id == "asked while nobody ran" for slate in waited)
+
+    def is_answered() -> bool:
+        found = (decoded(Slate, message) for message in engine.slates.all())
+        return any(slate.request_id == "asked while nobody ran" for slate in found)
+
+    engine.wait(is_answered, "the request that waited is answered")
     alone = engine.pid("recommender")
     assert engine.stop() == 0
     assert not is_alive(alone)
