@@ -1,4 +1,4 @@
-"""What a recommender knows: whole versions, rows that change hands, late announcements, erasure."""
+"""What a recommender knows: whole versions, rows that change hands, late announcements."""
 
 from __future__ import annotations
 
@@ -8,20 +8,15 @@ import msgspec
 import numpy as np
 import pytest
 
-from models.recommend import sources
 from streams.contract.arrays import floats_to_bytes, rows_to_bytes
-from streams.contract.events import Interaction, ItemState, ModelWeights
+from streams.contract.events import ItemState, ModelWeights
 from streams.cores.announce import Announcer
 from streams.cores.learn import Learner
 from streams.cores.serving import UNRESOLVED_MOST, Serving
 from tests import engines, planted
+from tests.announced import END_MS, EVENTS, LOG, act, gone, history, serving_with, slate, state, weights
 from tests.engines import ask, ids
-from tests.factories import NOW_MS, make_interaction, make_item, make_user
-
-ITEMS = 30
-LOG = planted.random_log(150, users=6, items=ITEMS)
-EVENTS = planted.interactions(LOG)
-END_MS = LOG[-1].at_ms + 1_000
+from tests.factories import NOW_MS, make_item
 
 
 @pytest.fixture(scope="module")
@@ -33,57 +28,6 @@ def learner() -> Learner:
 def first_flush(learner: Learner) -> tuple[list[ItemState], ModelWeights]:
     announcement = Announcer(learner.config, fingerprint="test").announce(learner.state, [], most=engines.EVERYTHING)
     return engines.over_the_wire(announcement)
-
-
-def state(item_id: str = "a", *, row: int = 1, version: int = 1, **changes: Any) -> ItemState:
-    """An announced item with one sighting."""
-    values: dict[str, Any] = {
-        "clock_events": 5,
-        "clock_ms": NOW_MS,
-        "first_seen_ms": NOW_MS,
-        "vector": floats_to_bytes(np.full(planted.SMALL.towers.dim + 1, 0.1)),
-        "popularity": floats_to_bytes(np.ones(sources.DECAYS)),
-        "count": 1.0,
-    }
-    return ItemState(item_id=item_id, row=row, version=version, **(values | changes))
-
-
-def gone(item_id: str = "a", *, row: int = 1, version: int = 1) -> ItemState:
-    """An item that lost its row."""
-    return ItemState(item_id=item_id, row=row, version=version, live=False, clock_events=0, clock_ms=0, first_seen_ms=0)
-
-
-def weights(version: int, item_states: int) -> ModelWeights:
-    """The weights that a fresh trainer would tell, at another version."""
-    fresh = Announcer(planted.SMALL, fingerprint="test").announce(Learner(planted.SMALL).state, [], most=1).weights
-    return msgspec.structs.replace(fresh, version=version, step=version, item_states=item_states)
-
-
-def act(user_id: str, item_id: str, *, at_ms: int = NOW_MS, action: Any = "play", event_id: str = "") -> Interaction:
-    return make_interaction(
-        event_id=event_id or f"{user_id}/{item_id}/{at_ms}/{action}", user_id=user_id, item_id=item_id, action=action,
-        occurred_at_ms=at_ms,
-    )  # fmt: skip
-
-
-def serving_with(*states: ItemState) -> Serving:
-    """A recommender at version 10 that has these states, of version 10 or older."""
-    serving = Serving(planted.SMALL)
-    serving.take_states(states)
-    serving.take_weights(weights(10, 0))
-    return serving
-
-
-def history(serving: Serving, user_id: str) -> list[str]:
-    """Item ids in a user's history, oldest first."""
-    row, h = serving.users.row(user_id), serving.histories
-    return [serving.items.key(item) for item in h.item[h.start[row] : h.start[row] + h.length[row]].tolist()] * (
-        row > 0
-    )
-
-
-def slate(serving: Serving, user_id: str = "nobody", k: int = 50, **request: Any) -> list[str]:
-    return ids(ask(engines.recommender(serving, NOW_MS), NOW_MS, user_id=user_id, k=k, **request))
 
 
 # --- versions ------------------------------------------------------------------------------------------------------
@@ -364,48 +308,3 @@ def test_what_waits_for_a_row_is_bounded() -> None:
     serving.take_interactions(events)
     serving.take_states([state(f"i{n}", row=n, version=10) for n in range(1, 6)])
     assert history(serving, "u") == ["i3", "i4", "i5"]
-
-
-# --- users ---------------------------------------------------------------------------------------------------------
-
-
-def test_an_erased_user_is_nobody() -> None:
-    serving = serving_with(state("a", row=1), state("b", row=2), state("c", row=3))
-    serving.take_user(make_user(user_id="u", maturity=0))
-    serving.take_interactions([act("u", "a"), act("u", "b", action="hide"), act("u", "later"), act("v", "a")])
-    serving.erase_user("u", at_ms=NOW_MS, is_news=True)
-    assert slate(serving, "u") == slate(serving, "nobody")
-    assert "u" not in serving.users
-    assert "u" not in serving.profiles
-    serving.take_states([state("later", row=4, version=10)])  # what waited was forgotten too
-    assert "u" not in serving.users
-    assert serving.erased_ms == {"u": NOW_MS}
-    assert history(serving, "v") == ["a"]
-    serving.take_interactions([act("w", "b")])  # may have the row now
-    assert history(serving, "w") == ["b"]
-    assert slate(serving, "w") == [one for one in slate(serving, "nobody") if one != "b"]
-
-
-def test_an_erased_user_may_come_back() -> None:
-    serving = serving_with(state("a", row=1), state("b", row=2))
-    serving.take_interactions([act("u", "a")])
-    serving.erase_user("u", at_ms=NOW_MS + 1, is_news=True)
-    serving.take_interactions([act("u", "b", at_ms=NOW_MS + 2)])
-    assert slate(serving, "u") == ["a"]
-
-
-def test_an_old_tombstone_leaves_what_a_snapshot_holds_of_the_time_after_it(learner: Learner) -> None:
-    serving = engines.restored(learner)
-    mine = [event for event in EVENTS if event.user_id == "u1"]
-    middle = mine[len(mine) // 2].occurred_at_ms
-    serving.erase_user("u1", at_ms=middle, is_news=False)
-    assert history(serving, "u1") == [event.item_id for event in mine if event.occurred_at_ms > middle]
-    serving.erase_user("u2", at_ms=END_MS, is_news=False)
-    assert "u2" not in serving.users
-
-
-def test_erasing_somebody_unknown_changes_nothing() -> None:
-    serving = serving_with(state("a"))
-    serving.take_interactions([act("u", "a")])
-    serving.erase_user("nobody", at_ms=NOW_MS, is_news=True)
-    assert history(serving, "u") == ["a"]
