@@ -50,8 +50,7 @@ class LazyGroup(click.Group):
         """The command of this name, imported now; None when there is none."""
         if cmd_name not in COMMANDS and cmd_name not in HIDDEN:
             return None
-        module = importlib.import_module(f"streams.commands.{cmd_name}")
-        command = getattr(module, "eval_" if cmd_name == "eval" else cmd_name)
+        command = getattr(importlib.import_module(f"streams.commands.{cmd_name}"), cmd_name)
         if not isinstance(command, click.Command):
             raise TypeError(f"expected a click command {cmd_name} in streams/commands/{cmd_name}.py, got {command!r}")
         return command

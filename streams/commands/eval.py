@@ -14,14 +14,14 @@ if TYPE_CHECKING:
     from streams.replay.prequential import Evaluation
 
 
-@click.command(name="eval", epilog="Example: marquee eval ml-100k --json")
+@click.command(epilog="Example: marquee eval ml-100k --json")
 @click.argument("log")
 @click.option("--order", type=click.Choice(["file", "shuffled-ties"]), default="file", show_default=True,
               help="How events with the same timestamp are ordered.")  # fmt: skip
 @click.option("--first", type=click.IntRange(min=1), help="Only the first N events.")
 @config_option
 @json_option
-def eval_(log: str, order: str, first: int | None, config: Path | None, as_json: bool) -> None:
+def eval(log: str, order: str, first: int | None, config: Path | None, as_json: bool) -> None:
     """Score each event of LOG against the whole catalogue, then learn it; figures beside simple baselines.
 
     LOG is a file or folder, or the name of a log that `marquee fetch` knows.
