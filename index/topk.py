@@ -1,7 +1,6 @@
 """The best k of many scores, exactly, with ties in row order; on the host or inside a jitted search.
 
-Both ways rest on one fact: if every block of scores is represented by its maximum, then the k-th largest maximum is a
-lower bound of the k-th largest score. So few scores need to be looked at again.
+Both ways look at the maximum of every block of scores first, so that few scores need to be looked at again.
 """
 
 from functools import partial
@@ -13,12 +12,11 @@ import numpy as np
 import numpy.typing as npt
 from jaxtyping import Array, Float, Int
 
+from index.compiled import kernel
 from index.protocol import NO_ROW, Hits, no_hits
 
 BLOCKS = (32, 16, 8, 4, 2)
 """Block sizes to choose from, largest first. Measured: 16 best at 10 k rows and k = 150, 32 at 100 k and 1 M."""
-
-_LOWEST = np.finfo(np.float32).min
 
 
 def block_size(rows_count: int, k: int) -> int:
@@ -32,50 +30,74 @@ def block_maxima(scores: Float[Array, "B N"], block: int) -> Float[Array, "B M"]
 
 
 def select_on_host(scores: npt.NDArray[np.float32], maxima: npt.NDArray[np.float32], k: int) -> Hits:
-    """The best ``k`` columns of each line of ``scores``, by NumPy.
+    """The best ``k`` columns of each line of ``scores``, by a compiled loop that skips blocks without a chance.
 
     Args:
       scores: float32 [B, N], no nan; -inf can never be picked.
       maxima: float32 [B, M], the maxima of equal blocks of ``scores`` (`block_maxima`).
       k: places in the answer.
     """
-    batch, rows_count = scores.shape
-    if not batch:
-        return no_hits(batch, k)
-    bound = np.full(batch, _LOWEST, np.float32)
-    blocks_count = maxima.shape[1]
-    if k <= blocks_count:
-        np.maximum(bound, np.partition(maxima, blocks_count - k, axis=1)[:, blocks_count - k], out=bound)
-    places = np.flatnonzero(scores >= bound[:, None])
-    query, row = np.divmod(places, rows_count)
-    counts = np.bincount(query, minlength=batch)
-    most = 2 * k * (rows_count // blocks_count)
-    if counts.max() > most:  # a crowd of equal scores: of those only the first k can matter
-        query, row = _without_crowd(scores, bound, k)
-        counts = np.bincount(query, minlength=batch)
-    value = scores[query, row] + np.float32(0)  # -0.0 becomes 0.0: they are equal, so they must tie
-    bits = value.view(np.int32).astype(np.int64)
-    falling = ~np.where(bits < 0, bits ^ 0x7FFFFFFF, bits)  # integers in the opposite order of the scores
-    width = max(int(counts.max()), k)
-    keys = np.full((batch, width), np.iinfo(np.int64).max)
-    starts = np.cumsum(counts) - counts
-    keys[query, np.arange(len(query)) - starts[query]] = (falling << 32) | row
-    keys.sort(axis=1)
-    rows = (keys[:, :k] & 0xFFFFFFFF).astype(np.int32)
-    found = np.arange(k) < counts[:, None]
-    best = np.take_along_axis(scores, np.where(found, rows, 0), axis=1)
-    return Hits(np.where(found, rows, np.int32(NO_ROW)), np.where(found, best, np.float32(-np.inf)))
+    hits = no_hits(len(scores), k)
+    if scores.size:
+        _select_all(scores, maxima, hits.rows, hits.scores)
+    return hits
 
 
-def _without_crowd(
-    scores: npt.NDArray[np.float32], bound: npt.NDArray[np.float32], k: int
-) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]]:
-    queries, rows = [], []
-    for query, (line, low) in enumerate(zip(scores, bound, strict=True)):
-        kept = np.concatenate([np.flatnonzero(line > low), np.flatnonzero(line == low)[:k]])
-        queries.append(np.full(len(kept), query))
-        rows.append(kept)
-    return np.concatenate(queries), np.concatenate(rows)
+@kernel
+def _select_all(scores, maxima, rows, best):  # type: ignore[no-untyped-def]
+    """Fill ``rows`` and ``best`` [B, K], which hold `NO_ROW` and -inf.
+
+    A line of them is a heap with the worst score on top, and the last row among equal ones, until it is sorted. Columns
+    come in row order, so one that only equals the worst of a full heap has lost.
+    """
+    size = scores.shape[1] // maxima.shape[1]
+    k = rows.shape[1]
+    for b in range(len(scores)):
+        line, heap_rows, heap = scores[b], rows[b], best[b]
+        filled = 0
+        for block in range(maxima.shape[1]):
+            if filled == k and not maxima[b, block] > heap[0]:
+                continue
+            for row in range(block * size, (block + 1) * size):
+                score = line[row] + np.float32(0.0)  # -0.0 becomes 0.0: they are equal, so they must tie
+                if filled < k:
+                    if score > -np.inf:
+                        _sift_up(heap_rows, heap, filled, row, score)
+                        filled += 1
+                elif score > heap[0]:
+                    _sift_down(heap_rows, heap, k, row, score)
+        for last in range(filled - 1, 0, -1):
+            row, score = heap_rows[last], heap[last]
+            heap_rows[last], heap[last] = heap_rows[0], heap[0]
+            _sift_down(heap_rows, heap, last, row, score)
+
+
+@kernel
+def _sift_up(rows, heap, at, row, score):  # type: ignore[no-untyped-def]
+    while at > 0:
+        above = (at - 1) // 2
+        if heap[above] < score or (heap[above] == score and rows[above] > row):
+            break
+        rows[at], heap[at] = rows[above], heap[above]
+        at = above
+    rows[at], heap[at] = row, score
+
+
+@kernel
+def _sift_down(rows, heap, count, row, score):  # type: ignore[no-untyped-def]
+    at = 0
+    while True:
+        below = 2 * at + 1
+        if below >= count:
+            break
+        other = below + 1
+        if other < count and (heap[other] < heap[below] or (heap[other] == heap[below] and rows[other] > rows[below])):
+            below = other
+        if heap[below] > score or (heap[below] == score and rows[below] < row):
+            break
+        rows[at], heap[at] = rows[below], heap[below]
+        at = below
+    rows[at], heap[at] = row, score
 
 
 @partial(jax.jit, static_argnames=("k", "block"))
