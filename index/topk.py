@@ -47,57 +47,82 @@ def select_on_host(scores: npt.NDArray[np.float32], maxima: npt.NDArray[np.float
 def _select_all(scores, maxima, rows, best):  # type: ignore[no-untyped-def]
     """Fill ``rows`` and ``best`` [B, K], which hold `NO_ROW` and -inf.
 
-    A line of them is a heap with the worst score on top, and the last row among equal ones, until it is sorted. Columns
-    come in row order, so one that only equals the worst of a full heap has lost.
+    The k-th largest maximum is a lower bound of the k-th largest score: only what reaches it is sorted, and where many
+    equal scores do, only the first k of those that equal the k-th.
     """
-    size = scores.shape[1] // maxima.shape[1]
+    count, size = scores.shape[1], scores.shape[1] // maxima.shape[1]
     k = rows.shape[1]
+    keys, work = np.empty(count, np.int64), np.empty(max(count, maxima.shape[1]), np.float32)
     for b in range(len(scores)):
-        line, heap_rows, heap = scores[b], rows[b], best[b]
-        filled = 0
+        bound = np.float32(-np.inf)
+        if k <= maxima.shape[1]:
+            work[: maxima.shape[1]] = maxima[b]
+            bound = _nth_largest(work, maxima.shape[1], k)
+        n = 0
         for block in range(maxima.shape[1]):
-            if filled == k and not maxima[b, block] > heap[0]:
-                continue
-            for row in range(block * size, (block + 1) * size):
-                score = line[row] + np.float32(0.0)  # -0.0 becomes 0.0: they are equal, so they must tie
-                if filled < k:
-                    if score > -np.inf:
-                        _sift_up(heap_rows, heap, filled, row, score)
-                        filled += 1
-                elif score > heap[0]:
-                    _sift_down(heap_rows, heap, k, row, score)
-        for last in range(filled - 1, 0, -1):
-            row, score = heap_rows[last], heap[last]
-            heap_rows[last], heap[last] = heap_rows[0], heap[0]
-            _sift_down(heap_rows, heap, last, row, score)
+            if maxima[b, block] >= bound:
+                for row in range(block * size, (block + 1) * size):
+                    if scores[b, row] >= bound and scores[b, row] > -np.inf:
+                        work[n] = scores[b, row]
+                        keys[n] = row
+                        n += 1
+        if n > 2 * k:
+            values = work[:n].copy()
+            least = _nth_largest(values, n, k)
+            above = 0
+            for at in range(n):
+                above += work[at] > least
+            n = _kept(work, keys, n, least, k - above)
+        for at in range(n):
+            keys[at] |= _falling(work[at]) << 32
+        ordered = np.sort(keys[:n])
+        for at in range(min(k, n)):
+            row = ordered[at] & 0xFFFFFFFF
+            rows[b, at], best[b, at] = row, scores[b, row]
 
 
 @kernel
-def _sift_up(rows, heap, at, row, score):  # type: ignore[no-untyped-def]
-    while at > 0:
-        above = (at - 1) // 2
-        if heap[above] < score or (heap[above] == score and rows[above] > row):
-            break
-        rows[at], heap[at] = rows[above], heap[above]
-        at = above
-    rows[at], heap[at] = row, score
+def _kept(scores, rows, n, least, ties):  # type: ignore[no-untyped-def]
+    """Keep what is above ``least`` and the first ``ties`` that equal it, in place; gives how many."""
+    kept = 0
+    for at in range(n):
+        if scores[at] > least or (scores[at] == least and ties > 0):
+            ties -= scores[at] == least
+            scores[kept], rows[kept] = scores[at], rows[at]
+            kept += 1
+    return kept
 
 
 @kernel
-def _sift_down(rows, heap, count, row, score):  # type: ignore[no-untyped-def]
-    at = 0
-    while True:
-        below = 2 * at + 1
-        if below >= count:
+def _falling(score):  # type: ignore[no-untyped-def]
+    """A number from 0 to 2^31 - 1 or below 0 in the opposite order of float32 scores; -0.0 and 0.0 are one."""
+    bits = np.int64(np.float32(score + np.float32(0.0)).view(np.int32))
+    return ~(bits ^ 0x7FFFFFFF if bits < 0 else bits)
+
+
+@kernel
+def _nth_largest(values, count, n):  # type: ignore[no-untyped-def]
+    """The ``n``-th largest of the first ``count`` values, by quickselect; their order is lost."""
+    first, last, at = 0, count - 1, n - 1
+    while first < last:
+        pivot = values[(first + last) // 2]
+        left, right = first, last
+        while left <= right:
+            while values[left] > pivot:
+                left += 1
+            while values[right] < pivot:
+                right -= 1
+            if left <= right:
+                values[left], values[right] = values[right], values[left]
+                left += 1
+                right -= 1
+        if at <= right:
+            last = right
+        elif at >= left:
+            first = left
+        else:
             break
-        other = below + 1
-        if other < count and (heap[other] < heap[below] or (heap[other] == heap[below] and rows[other] > rows[below])):
-            below = other
-        if heap[below] > score or (heap[below] == score and rows[below] < row):
-            break
-        rows[at], heap[at] = rows[below], heap[below]
-        at = below
-    rows[at], heap[at] = row, score
+    return values[at]
 
 
 @partial(jax.jit, static_argnames=("k", "block"))

@@ -22,6 +22,7 @@ from streams.contract import rules
 from streams.contract.events import AsOf, Item, Request, Slate, SlateItem, Source
 from streams.cores.learn import ACTION_CODES
 from streams.cores.permissions import Permissions, is_available
+from streams.cores.rehearsal import rehearse
 from streams.cores.serving import Serving
 
 FEW_SIGHTINGS: Final = 5
@@ -91,7 +92,8 @@ class Recommender:
         self._fresh = few[-FRESH_POOL:].astype(np.int32)
 
     def warm_up(self, now_ms: int) -> None:
-        """Compile what answers need, before the first question waits for it."""
+        """Compile what answers and flushes need, before the first question waits for it."""
+        rehearse(self.serving.config)
         for size in BATCHES:
             wishes = [Request(request_id="warm-up", user_id="", k=1)] * size
             self.answer(wishes, now_ms=now_ms, generated_at_ms=0, offsets={})

@@ -8,6 +8,7 @@ batches, and pushed slates use what time is left (`answering.py`).
 from __future__ import annotations
 
 import asyncio
+import gc
 import logging
 import time
 from collections.abc import Mapping, Sequence
@@ -144,6 +145,8 @@ class RecommenderRole:
             await self._change(self.serving.use_newest)
             await self._change(self.recommender.refresh, self.clock.now_ms(self.serving.newest_ms))
             await self._change(self.recommender.warm_up, self.clock.now_ms(self.serving.newest_ms))
+            gc.collect()
+            gc.freeze()  # the catalogue and all that was imported stay: a full collection would look at them for long
             self.ready.set()
             await asyncio.gather(*reading, self._keep_fresh(), self._maintain_index(), self.answering.run())
 
