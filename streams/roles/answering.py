@@ -1,7 +1,8 @@
 """Which slates are made next, and their way out: requests first, then pushes, a batch at a time.
 
-While one batch is published the next is computed, and a third may wait for its turn: no more, so that whoever asks now
-waits for two batches at most. Every request is done once the slates of all that were asked together are acknowledged.
+While one batch is published the next is computed, and a third may wait for its turn: no more, so that what a turn takes
+up is as new as can be. Requests never share a batch with pushes, and overtake one that waits: whoever asks now waits
+for the turn under way at most. Requests are done once the slates of all that were asked together are published.
 """
 
 from __future__ import annotations
@@ -20,13 +21,13 @@ from streams.transport.publish import Out, Publisher
 
 BATCH = 64
 """Slates made in one turn: enough for the search to be efficient, few enough to be quick."""
-AHEAD = 2
-"""Batches on their way to a slate: one in its turn, one waiting for it."""
+AHEAD = 3
+"""Batches of a kind on their way: one being published, one in its turn, one waiting for it."""
 ASKED_MOST = 4_096
 """Requests that may wait here; beyond it no more are read."""
 LOOK_AGAIN_S = 0.05
 """How long pushes wait for another look while they do not make sense yet."""
-SLATES_PRIORITY = 1
+REQUESTS_PRIORITY, PUSHES_PRIORITY = 1, 2
 
 
 class _Asked(NamedTuple):
@@ -63,8 +64,8 @@ class Answering:
         self._push_k = push_k
         self._may_push = may_push
         self._asked: collections.deque[_Asked] = collections.deque()
-        self._ahead = asyncio.Semaphore(AHEAD)
-        self._news = asyncio.Event()
+        self._is_asked = asyncio.Event()
+        self._is_due = asyncio.Event()
         self._room = asyncio.Event()
         self._room.set()
         self._publishing = asyncio.Lock()
@@ -76,33 +77,50 @@ class Answering:
         self._asked += [_Asked(request, done if at == last else None) for at, request in enumerate(requests)]
         if not requests:
             done()
-        self.notice()
+            return
+        self._is_asked.set()
         if len(self._asked) >= ASKED_MOST:
             self._room.clear()
         await self._room.wait()
 
     def notice(self) -> None:
         """Somebody is due for a push now."""
-        self._news.set()
+        self._is_due.set()
 
     async def run(self) -> None:
         """Answer for ever; what a batch raises is raised here."""
         async with asyncio.TaskGroup() as group:
-            while not self.is_stopping:
-                await self._ahead.acquire()
-                asked, requests = self._next_batch()
-                if requests:
-                    records = self._turns.submit(SLATES_PRIORITY, self._slates, requests)
-                    group.create_task(self._send(records, asked))
-                else:
-                    self._ahead.release()
-                    await self._wait_for_news()
+            group.create_task(self._answer_requests(group))
+            group.create_task(self._answer_pushes(group))
+
+    async def _answer_requests(self, group: asyncio.TaskGroup) -> None:
+        ahead = asyncio.Semaphore(AHEAD)
+        while not self.is_stopping:
+            await ahead.acquire()
+            await self._is_asked.wait()
+            asked = [self._asked.popleft() for _ in range(min(BATCH, len(self._asked)))]
+            if not self._asked:
+                self._is_asked.clear()
+            if len(self._asked) < ASKED_MOST // 2:
+                self._room.set()
+            records = self._turns.submit(REQUESTS_PRIORITY, self._slates, [one.request for one in asked])
+            group.create_task(self._send(records, asked, ahead))
+
+    async def _answer_pushes(self, group: asyncio.TaskGroup) -> None:
+        ahead = asyncio.Semaphore(AHEAD)
+        while not self.is_stopping:
+            await ahead.acquire()
+            while not (requests := self._due()) and not self.is_stopping:
+                await self._wait_until_due()
+            records = self._turns.submit(PUSHES_PRIORITY, self._slates, requests)
+            group.create_task(self._send(records, (), ahead))
 
     async def stop(self) -> None:
         """Publish no more; what was not published is asked for again by whoever reads next."""
         self.is_stopping = True
         self._room.set()
-        self._news.set()
+        self._is_asked.set()
+        self._is_due.set()
         async with self._publishing:
             await self._publisher.stop()
 
@@ -112,36 +130,37 @@ class Answering:
             if not self.is_stopping:
                 await self._publisher.perform(outs)
 
-    def _next_batch(self) -> tuple[list[_Asked], list[Request]]:
-        asked = [self._asked.popleft() for _ in range(min(BATCH, len(self._asked)))]
-        if len(self._asked) < ASKED_MOST // 2:
-            self._room.set()
-        requests = [one.request for one in asked]
-        if len(requests) < BATCH and self._may_push():
-            for push in self._pushes.take(time.monotonic(), BATCH - len(requests)):
-                request_id = ids.pushed_request_id(user_id=push.user_id, event_id=push.event_id)
-                requests.append(
-                    Request(request_id=request_id, user_id=push.user_id, surface=push.surface, k=self._push_k)
-                )
-        return asked, requests
+    def _due(self) -> list[Request]:
+        if not self._may_push():
+            return []
+        return [
+            Request(
+                request_id=ids.pushed_request_id(user_id=push.user_id, event_id=push.event_id),
+                user_id=push.user_id,
+                surface=push.surface,
+                k=self._push_k,
+            )
+            for push in self._pushes.take(time.monotonic(), BATCH)
+        ]
 
-    async def _send(self, records: asyncio.Future[list[Out]], asked: Sequence[_Asked]) -> None:
+    async def _send(
+        self, records: asyncio.Future[list[Out]], asked: Sequence[_Asked], ahead: asyncio.Semaphore
+    ) -> None:
         try:
-            outs = await records
+            await self.publish(await records)
         finally:
-            self._ahead.release()
-        await self.publish(outs)
+            ahead.release()
         if not self.is_stopping:
             for one in asked:
                 if one.done is not None:
                     one.done()
 
-    async def _wait_for_news(self) -> None:
+    async def _wait_until_due(self) -> None:
         due_s = self._pushes.next_due_s()
         wait_s = None if due_s is None else due_s - time.monotonic() if self._may_push() else LOOK_AGAIN_S
-        self._news.clear()
+        self._is_due.clear()
         try:
             async with asyncio.timeout(None if wait_s is None else max(0.0, wait_s)):
-                await self._news.wait()
+                await self._is_due.wait()
         except TimeoutError:
             pass
