@@ -1,7 +1,6 @@
 """The best k of many scores, exactly, with ties in row order; on the host or inside a jitted search.
 
-Both ways rest on one fact: if every block of scores is represented by its maximum, then the k-th largest maximum is a
-lower bound of the k-th largest score. So few scores need to be looked at again.
+Both ways look at the maximum of every block of scores first, so that few scores need to be looked at again.
 """
 
 from functools import partial
@@ -13,12 +12,11 @@ import numpy as np
 import numpy.typing as npt
 from jaxtyping import Array, Float, Int
 
+from index.compiled import kernel
 from index.protocol import NO_ROW, Hits, no_hits
 
 BLOCKS = (32, 16, 8, 4, 2)
 """Block sizes to choose from, largest first. Measured: 16 best at 10 k rows and k = 150, 32 at 100 k and 1 M."""
-
-_LOWEST = np.finfo(np.float32).min
 
 
 def block_size(rows_count: int, k: int) -> int:
@@ -32,50 +30,99 @@ def block_maxima(scores: Float[Array, "B N"], block: int) -> Float[Array, "B M"]
 
 
 def select_on_host(scores: npt.NDArray[np.float32], maxima: npt.NDArray[np.float32], k: int) -> Hits:
-    """The best ``k`` columns of each line of ``scores``, by NumPy.
+    """The best ``k`` columns of each line of ``scores``, by a compiled loop that skips blocks without a chance.
 
     Args:
       scores: float32 [B, N], no nan; -inf can never be picked.
       maxima: float32 [B, M], the maxima of equal blocks of ``scores`` (`block_maxima`).
       k: places in the answer.
     """
-    batch, rows_count = scores.shape
-    if not batch:
-        return no_hits(batch, k)
-    bound = np.full(batch, _LOWEST, np.float32)
-    blocks_count = maxima.shape[1]
-    if k <= blocks_count:
-        np.maximum(bound, np.partition(maxima, blocks_count - k, axis=1)[:, blocks_count - k], out=bound)
-    places = np.flatnonzero(scores >= bound[:, None])
-    query, row = np.divmod(places, rows_count)
-    counts = np.bincount(query, minlength=batch)
-    most = 2 * k * (rows_count // blocks_count)
-    if counts.max() > most:  # a crowd of equal scores: of those only the first k can matter
-        query, row = _without_crowd(scores, bound, k)
-        counts = np.bincount(query, minlength=batch)
-    value = scores[query, row] + np.float32(0)  # -0.0 becomes 0.0: they are equal, so they must tie
-    bits = value.view(np.int32).astype(np.int64)
-    falling = ~np.where(bits < 0, bits ^ 0x7FFFFFFF, bits)  # integers in the opposite order of the scores
-    width = max(int(counts.max()), k)
-    keys = np.full((batch, width), np.iinfo(np.int64).max)
-    starts = np.cumsum(counts) - counts
-    keys[query, np.arange(len(query)) - starts[query]] = (falling << 32) | row
-    keys.sort(axis=1)
-    rows = (keys[:, :k] & 0xFFFFFFFF).astype(np.int32)
-    found = np.arange(k) < counts[:, None]
-    best = np.take_along_axis(scores, np.where(found, rows, 0), axis=1)
-    return Hits(np.where(found, rows, np.int32(NO_ROW)), np.where(found, best, np.float32(-np.inf)))
+    hits = no_hits(len(scores), k)
+    if scores.size:
+        _select_all(scores, maxima, hits.rows, hits.scores)
+    return hits
 
 
-def _without_crowd(
-    scores: npt.NDArray[np.float32], bound: npt.NDArray[np.float32], k: int
-) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]]:
-    queries, rows = [], []
-    for query, (line, low) in enumerate(zip(scores, bound, strict=True)):
-        kept = np.concatenate([np.flatnonzero(line > low), np.flatnonzero(line == low)[:k]])
-        queries.append(np.full(len(kept), query))
-        rows.append(kept)
-    return np.concatenate(queries), np.concatenate(rows)
+@kernel
+def _select_all(scores, maxima, rows, best):  # type: ignore[no-untyped-def]
+    """Fill ``rows`` and ``best`` [B, K], which hold `NO_ROW` and -inf.
+
+    The k-th largest maximum is a lower bound of the k-th largest score: only what reaches it is sorted, and where many
+    equal scores do, only the first k of those that equal the k-th.
+    """
+    count, size = scores.shape[1], scores.shape[1] // maxima.shape[1]
+    k = rows.shape[1]
+    keys, work = np.empty(count, np.int64), np.empty(max(count, maxima.shape[1]), np.float32)
+    for b in range(len(scores)):
+        bound = np.float32(-np.inf)
+        if k <= maxima.shape[1]:
+            work[: maxima.shape[1]] = maxima[b]
+            bound = _nth_largest(work, maxima.shape[1], k)
+        n = 0
+        for block in range(maxima.shape[1]):
+            if maxima[b, block] >= bound:
+                for row in range(block * size, (block + 1) * size):
+                    if scores[b, row] >= bound and scores[b, row] > -np.inf:
+                        work[n] = scores[b, row]
+                        keys[n] = row
+                        n += 1
+        if n > 2 * k:
+            values = work[:n].copy()
+            least = _nth_largest(values, n, k)
+            above = 0
+            for at in range(n):
+                above += work[at] > least
+            n = _kept(work, keys, n, least, k - above)
+        for at in range(n):
+            keys[at] |= _falling(work[at]) << 32
+        ordered = np.sort(keys[:n])
+        for at in range(min(k, n)):
+            row = ordered[at] & 0xFFFFFFFF
+            rows[b, at], best[b, at] = row, scores[b, row]
+
+
+@kernel
+def _kept(scores, rows, n, least, ties):  # type: ignore[no-untyped-def]
+    """Keep what is above ``least`` and the first ``ties`` that equal it, in place; gives how many."""
+    kept = 0
+    for at in range(n):
+        if scores[at] > least or (scores[at] == least and ties > 0):
+            ties -= scores[at] == least
+            scores[kept], rows[kept] = scores[at], rows[at]
+            kept += 1
+    return kept
+
+
+@kernel
+def _falling(score):  # type: ignore[no-untyped-def]
+    """A number from 0 to 2^31 - 1 or below 0 in the opposite order of float32 scores; -0.0 and 0.0 are one."""
+    bits = np.int64(np.float32(score + np.float32(0.0)).view(np.int32))
+    return ~(bits ^ 0x7FFFFFFF if bits < 0 else bits)
+
+
+@kernel
+def _nth_largest(values, count, n):  # type: ignore[no-untyped-def]
+    """The ``n``-th largest of the first ``count`` values, by quickselect; their order is lost."""
+    first, last, at = 0, count - 1, n - 1
+    while first < last:
+        pivot = values[(first + last) // 2]
+        left, right = first, last
+        while left <= right:
+            while values[left] > pivot:
+                left += 1
+            while values[right] < pivot:
+                right -= 1
+            if left <= right:
+                values[left], values[right] = values[right], values[left]
+                left += 1
+                right -= 1
+        if at <= right:
+            last = right
+        elif at >= left:
+            first = left
+        else:
+            break
+    return values[at]
 
 
 @partial(jax.jit, static_argnames=("k", "block"))

@@ -106,7 +106,7 @@ class RecommenderSettings(Checked):
     Attributes:
       max_k: longest slate; a longer wish is clamped to it.
       push_slates: also publish a fresh slate when what we know of a user changed.
-      push_interval_ms: least time between two pushed slates of one user.
+      push_interval_ms: least time between two pushed slates of one user, of the wall clock.
       push_k: length of a pushed slate.
       explore_slots: places of a slate that go to items the model is unsure of; their propensity is logged.
       rewatchable_actions: after these alone an item may be shown to the same user again.

@@ -221,18 +221,44 @@ def scrub_histories(histories, gone):  # type: ignore[no-untyped-def]
         h.length[r] = kept
 
 
+@kernel(nogil=True)
+def replace_rows(rows, r, keys, weights, ends):  # type: ignore[no-untyped-def]
+    """Make each row ``r[i]`` hold exactly the entries ``ends[i - 1]`` to ``ends[i]`` of ``keys`` and ``weights``.
+
+    `reserve` must have made room for `places_to_replace`.
+    """
+    first = 0
+    for i in range(len(r)):
+        row, n = r[i], ends[i] - first
+        if n > rows.room[row]:
+            start = rows.start[row]
+            rows.key[start : start + rows.length[row]] = 0
+            rows.weight[start : start + rows.length[row]] = 0.0
+            rows.start[row] = rows.head[0]
+            rows.room[row] = _room_for(n)
+            rows.head[0] += rows.room[row]
+        start = rows.start[row]
+        rows.key[start : start + n] = keys[first : ends[i]]
+        rows.weight[start : start + n] = weights[first : ends[i]]
+        rows.length[row] = n
+        first = ends[i]
+
+
+@kernel(nogil=True)
+def places_to_replace(rows, r, ends):  # type: ignore[no-untyped-def]
+    """Places of the pool that `replace_rows` takes for rows that outgrow their room; each row comes once."""
+    places, first = 0, 0
+    for i in range(len(r)):
+        if ends[i] - first > rows.room[r[i]]:
+            places += _room_for(ends[i] - first)
+        first = ends[i]
+    return places
+
+
 @kernel()
-def replace_row(rows, r, keys, weights):  # type: ignore[no-untyped-def]
-    """Make row ``r`` hold exactly these entries; `reserve` must have made room for them."""
-    n = len(keys)
-    if n > rows.room[r]:
-        rows.start[r] = rows.head[0]
-        rows.room[r] = n
-        rows.head[0] += n
-    start = rows.start[r]
-    rows.key[start : start + n] = keys
-    rows.weight[start : start + n] = weights
-    rows.length[r] = n
+def _room_for(n):  # type: ignore[no-untyped-def]
+    """Some more than now, so that a row that grows a little with every replacement seldom moves."""
+    return max(FIRST_ROOM, n + n // 2)
 
 
 def clear_row(pool: Rows | Histories, row: int) -> None:

@@ -26,10 +26,11 @@ def eval(log: str, order: str, first: int | None, config: Path | None, as_json: 
 
     LOG is a file or folder, or the name of a log that `marquee fetch` knows.
     """
-    from streams.kernel_cache import use_kernel_cache
+    from streams.kernel_cache import use_kernel_cache, use_program_cache
 
     settings = settings_of(config=config)
     use_kernel_cache(settings.cache_dir)
+    use_program_cache(settings.cache_dir)
     from rich.console import Console
     from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 

@@ -16,10 +16,11 @@ from streams.commands.run import ROLES
 @click.option("--embedded", is_flag=True, help="The broker is the demo's.")
 def worker(role: str, config: Path | None, broker: str | None, prefix: str | None, embedded: bool) -> None:
     """One role in this process; `marquee run` starts it."""
-    from streams.kernel_cache import use_kernel_cache
+    from streams.kernel_cache import use_kernel_cache, use_program_cache
 
     settings = settings_of(config=config, broker=broker, prefix=prefix)
     use_kernel_cache(settings.cache_dir)
+    use_program_cache(settings.cache_dir)
     from streams.roles import app
 
     app.worker(role, settings, is_embedded=embedded)

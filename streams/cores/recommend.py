@@ -1,23 +1,28 @@
 """Requests -> slates: retrieval by the index, ranking by the combiner, hard rules, exploration.
 
-Pure but for the serving state's scratch arrays: the same requests on the same state give the same slates.
+Pure but for the serving state's scratch arrays: the same requests on the same state give the same slates. A batch of
+requests is columns from beginning to end; only what is read from a request and what is written into a slate is Python.
 """
 
 import dataclasses
 import hashlib
 from collections.abc import Sequence
-from typing import Any, Final
+from typing import Final
 
 import jax
 import numpy as np
 
-from models.recommend import serving as ranking
-from models.recommend import step
+from models.recommend import candidates as ranking
+from models.recommend import slating, step
+from models.recommend.candidates import Askers
+from models.recommend.slating import Slates
 from models.recommend.windows import empty_windows, query_windows
-from models.typing import F32, I32, Bools
+from models.typing import F32, I32, I64, Bools
 from streams.contract import rules
-from streams.contract.events import AsOf, Item, Request, Slate, SlateItem, Source, User
+from streams.contract.events import AsOf, Item, Request, Slate, SlateItem, Source
 from streams.cores.learn import ACTION_CODES
+from streams.cores.permissions import Permissions, is_available
+from streams.cores.rehearsal import rehearse
 from streams.cores.serving import Serving
 
 FEW_SIGHTINGS: Final = 5
@@ -27,6 +32,8 @@ BATCHES: Final = (1, 4, 16, 64)
 DEPTHS: Final = (64, 256, 1024)
 """Shapes that the index and the user tower are asked in: few, since each is compiled once."""
 FRESH_POOL: Final = 2_000
+SOURCES: Final[tuple[Source, ...]] = ("popular", "tower", "successor", "fresh")
+"""Words for `Slates.source`."""
 REASONS: Final[dict[Source, str]] = {
     "successor": "goes with what you chose",
     "tower": "close to what you last chose",
@@ -51,20 +58,6 @@ class RecommendConfig:
     rewatchable_actions: frozenset[str] = rules.REWATCHABLE_ACTIONS
 
 
-@dataclasses.dataclass(kw_only=True)
-class _Wish:
-    """One request with what decides its slate."""
-
-    request: Request
-    k: int
-    error: str | None
-    row: int
-    history: I32
-    times: Any
-    had: I32
-    rules_mask: Bools | None
-
-
 class Recommender:
     """Answers requests from a `Serving`; one thread calls it."""
 
@@ -74,11 +67,11 @@ class Recommender:
         self._rewatchable = np.zeros(256, np.bool_)
         for word in config.rewatchable_actions:
             self._rewatchable[ACTION_CODES[word]] = True
+        self._permissions = Permissions(serving)
         self._scratch = ranking.scratch_for(0)
         self._showable = np.zeros(0, np.bool_)
         self._known: Bools = np.zeros(0, np.bool_)
         self._fresh: I32 = np.zeros(0, np.int32)
-        self._is_fresh: Bools = np.zeros(0, np.bool_)
         self._bounds = (0, 2**62)
 
     def refresh(self, now_ms: int) -> None:
@@ -90,18 +83,17 @@ class Recommender:
             self._scratch = ranking.scratch_for(n)
         self._showable = serving.announced.copy()
         self._bounds = (0, 2**62)
-        for item in serving.timed.values():
-            self._showable[serving.items.row(item.item_id)] &= _is_available(item, now_ms)
+        for item in serving.catalogue.timed.values():
+            self._showable[serving.items.row(item.item_id)] &= is_available(item, now_ms)
             self._note_moments(item, now_ms)
         seen = serving.counts.seen
         self._known = self._showable & (seen > 0)
-        few = np.nonzero(self._showable & (seen < FEW_SIGHTINGS))[0]
+        few = np.flatnonzero(self._showable & (seen < FEW_SIGHTINGS))
         self._fresh = few[-FRESH_POOL:].astype(np.int32)
-        self._is_fresh = np.zeros(n, np.bool_)
-        self._is_fresh[self._fresh] = True
 
     def warm_up(self, now_ms: int) -> None:
-        """Compile what answers need, before the first question waits for it."""
+        """Compile what answers and flushes need, before the first question waits for it."""
+        rehearse(self.serving.config)
         for size in BATCHES:
             wishes = [Request(request_id="warm-up", user_id="", k=1)] * size
             self.answer(wishes, now_ms=now_ms, generated_at_ms=0, offsets={})
@@ -113,7 +105,7 @@ class Recommender:
         """A catalogue record; what it forbids holds from the next slate on, what it allows from the next refresh."""
         self.serving.take_item(item_id, item)
         row = self.serving.items.row(item_id)
-        if row < len(self._known) and (item is None or not _is_available(item, now_ms)):
+        if row < len(self._known) and (item is None or not is_available(item, now_ms)):
             self._known[row] = self._showable[row] = False
             self._fresh = self._fresh[self._fresh != row]
         if item is not None:
@@ -137,216 +129,151 @@ class Recommender:
         """
         if self.serving.is_stale or not self._bounds[0] <= now_ms < self._bounds[1]:
             self.refresh(now_ms)
-        wishes = [self._wish(request) for request in requests]
+        lengths = [self._length(request) for request in requests]
+        asked = [(request, k) for request, (k, _) in zip(requests, lengths, strict=True) if k > 0]
+        items = iter(self._items_of([request for request, _ in asked], [k for _, k in asked], now_ms))
         as_of = AsOf(event_time_ms=self.serving.newest_ms, offsets=offsets)
-        asked = [wish for wish in wishes if wish.k > 0]
-        ranked = dict(zip((id(wish) for wish in asked), self._rank(asked, now_ms), strict=True))
+        model = self.serving.model
         return [
             Slate(
-                request_id=wish.request.request_id,
-                user_id=wish.request.user_id,
+                request_id=request.request_id,
+                user_id=request.user_id,
                 generated_at_ms=generated_at_ms,
                 as_of=as_of,
-                model=self.serving.model,
-                k=wish.k,
-                items=ranked.get(id(wish), []),
-                error=wish.error,
+                model=model,
+                k=k,
+                items=next(items) if k > 0 else [],
+                error=error,
             )
-            for wish in wishes
+            for request, (k, error) in zip(requests, lengths, strict=True)
         ]
 
     # --- what is asked -----------------------------------------------------------------------------------------
 
-    def _wish(self, request: Request) -> _Wish:
-        serving = self.serving
+    def _length(self, request: Request) -> tuple[int, str | None]:
+        """How many items the slate will have, 0 for none, and what was wrong with the request."""
+        k, most = request.k, self.config.max_k
+        if 1 <= k <= most and not request.filters:
+            return k, None
         errors = []
-        k = min(request.k, self.config.max_k)
-        if request.k < 1:
-            k = 0
-            errors.append(f"k must be a whole number >= 1, got {request.k}; ask for 1 to {self.config.max_k}")
-        elif request.k > k:
-            errors.append(f"k was clamped from {request.k} to {k}, the longest slate")
+        if k < 1:
+            errors.append(f"k must be a whole number >= 1, got {k}; ask for 1 to {most}")
+        elif k > most:
+            errors.append(f"k was clamped from {k} to {most}, the longest slate")
         unknown = sorted(set(request.filters) - rules.KNOWN_FILTERS)
         if unknown:
             known = ", ".join(sorted(rules.KNOWN_FILTERS))
             errors.append(f"unknown filter {', '.join(map(repr, unknown))} was not applied; known are {known}"[:900])
-        row = serving.users.row(request.user_id)
-        h = serving.histories
-        start, length = int(h.start[row]), int(h.length[row]) if row else 0
-        history, times = h.item[start : start + length], h.at_ms[start : start + length]
-        hidden_start, hidden_length = int(serving.hidden.start[row]), int(serving.hidden.length[row]) if row else 0
-        hidden = serving.hidden.key[hidden_start : hidden_start + hidden_length]
-        had = ranking.had_rows(history, h.action[start : start + length], self._rewatchable, hidden)
-        if request.exclude:
-            excluded = serving.items.rows(request.exclude)
-            had = np.concatenate([had, excluded[excluded > 0]]).astype(np.int32)
-        mask = self._rules_mask(request, serving.profiles.get(request.user_id))
-        return _Wish(
-            request=request, k=k, error="; ".join(errors) or None, row=row, history=history, times=times, had=had,
-            rules_mask=mask,
-        )  # fmt: skip
+        return max(0, min(k, most)), "; ".join(errors) or None
 
-    def _rules_mask(self, request: Request, profile: User | None) -> Bools | None:
-        """Rows that this request's filters and this user's profile allow; None where they forbid nothing."""
-        filters = {name: value for name, value in request.filters.items() if name in rules.KNOWN_FILTERS}
-        maturity = profile.maturity if profile is not None else None
-        region = profile.region if profile is not None else None
-        limited = self.serving.limited
-        if not filters:
-            forbidden = [
-                item for item in limited.values()
-                if (maturity is not None and item.maturity > maturity)
-                or (item.regions and region is not None and region not in item.regions)
-            ] if profile is not None and (maturity is not None or region is not None) else []  # fmt: skip
-            if not forbidden:
-                return None
-            mask = np.ones(len(self._showable), np.bool_)
-            mask[self.serving.items.rows(item.item_id for item in forbidden)] = False
-            return mask
-        mask = np.zeros(len(self._showable), np.bool_)
-        for item in self.serving.catalogue.values():
-            if passes(item, filters, maturity=maturity, region=region):
-                mask[self.serving.items.row(item.item_id)] = True
-        mask[0] = False
-        return mask
+    def _askers(self, requests: Sequence[Request], mask: I32, now_ms: int) -> Askers:
+        serving = self.serving
+        excluded: list[I32] = []
+        ends = np.zeros(len(requests), np.int64)
+        for at, request in enumerate(requests):
+            if request.exclude:
+                rows = serving.items.rows(request.exclude)
+                excluded.append(rows[rows > 0])
+                ends[at] = len(excluded[-1])
+        askers: Askers = ranking.askers_of(
+            serving.histories, serving.hidden, serving.users.rows([request.user_id for request in requests]), mask,
+            np.concatenate(excluded) if excluded else np.zeros(0, np.int32), np.cumsum(ends), self._rewatchable, now_ms,
+        )  # fmt: skip
+        return askers
 
     # --- ranking -----------------------------------------------------------------------------------------------
 
-    def _rank(self, wishes: Sequence[_Wish], now_ms: int) -> list[list[SlateItem]]:
-        if not wishes:
+    def _items_of(self, requests: Sequence[Request], lengths: Sequence[int], now_ms: int) -> list[list[SlateItem]]:
+        if not requests:
             return []
-        states = self._user_states(wishes, now_ms)
-        gaps = [ranking.time_gap(wish.times, now_ms) for wish in wishes]
-        pairs = [
-            ranking.query(self.serving.combiner, state, len(wish.history), gap)
-            for wish, state, gap in zip(wishes, states, gaps, strict=True)
-        ]
-        plain = [at for at, wish in enumerate(wishes) if wish.rules_mask is None and len(wish.had) <= OVERFETCH]
-        found: dict[int, tuple[I32, F32]] = {}
-        if plain:
-            most = max(wishes[at].k + len(wishes[at].had) for at in plain)
-            queries = np.zeros((_bucket(len(plain), BATCHES), len(pairs[0][0])), np.float32)
-            queries[: len(plain)] = [pairs[at][0] for at in plain]
-            hits = self.serving.index.search(queries, _bucket(most, DEPTHS), mask=self._known)
-            found = {at: (hits.rows[i], hits.scores[i]) for i, at in enumerate(plain)}
-        slates = []
-        for at, wish in enumerate(wishes):
-            allowed = self._known if wish.rules_mask is None else self._known & wish.rules_mask
-            if at not in found:
-                mask = allowed.copy()
-                mask[wish.had] = False
-                hits = self.serving.index.search(pairs[at][0][None], _bucket(wish.k, DEPTHS), mask=mask)
-                found[at] = (hits.rows[0], hits.scores[0])
-            rows, scores, parts, because, filled = ranking.rank_user(
-                self.serving.counts, self.serving.augmented, *found[at], *pairs[at], wish.history, wish.times,
-                wish.had, now_ms, allowed, wish.k, self._scratch,
-            )  # fmt: skip
-            best = ranking.Ranked(rows[:filled], scores[:filled], parts[:filled], because[:filled])
-            slates.append(self._slate_items(wish, best))
-        return slates
+        serving, k = self.serving, np.array(lengths, np.int32)
+        masks, mask_of = self._permissions.masks(requests)
+        askers = self._askers(requests, mask_of, now_ms)
+        weights = ranking.weights_for(serving.combiner, askers)
+        q = ranking.queries(weights, self._user_states(askers, now_ms))
+        hit_rows, hit_scores = self._search(askers, q, k, masks)
+        candidates = ranking.find_candidates(
+            serving.counts, serving.histories, serving.augmented, askers, weights, q, hit_rows, hit_scores, self._known,
+            masks, now_ms, int(k.max()), self._scratch,
+        )  # fmt: skip
+        slates = slating.first_of(candidates, k)
+        slating.name_causes(serving.counts, serving.histories, askers, self._scratch.done, slates)
+        slots = np.full(len(k), self.config.explore_slots, np.int32)
+        draw = np.array([_number_of(request.request_id) for request in requests], np.uint64)
+        slating.explore(self._fresh, askers, masks, k, slots, draw, self._scratch.done, slates)
+        return self._records(slates)
 
-    def _user_states(self, wishes: Sequence[_Wish], now_ms: int) -> F32:
-        count = len(wishes)
+    def _user_states(self, askers: Askers, now_ms: int) -> F32:
+        count = len(askers.user)
         windows = empty_windows(_bucket(count, BATCHES), self.serving.config.towers.window)
-        users = np.array([wish.row for wish in wishes], np.int32)
-        lengths = np.array([len(wish.history) for wish in wishes], np.int32)
-        query_windows(self.serving.histories, users, lengths, np.full(count, now_ms, np.int64), windows)
+        query_windows(self.serving.histories, askers.user, askers.length, np.full(count, now_ms, np.int64), windows)
         inputs = self.serving.vectors[windows.item]
         states = step.states_of_inputs(self.serving.weights, inputs, *windows, config=self.serving.config.towers)
         return np.asarray(jax.device_get(states))[:count]
 
-    def _slate_items(self, wish: _Wish, best: ranking.Ranked) -> list[SlateItem]:
+    def _search(self, askers: Askers, q: F32, k: I32, masks: Bools) -> tuple[I32, F32]:
+        """What the index finds for each asker: deep enough that ``k`` are left when what the user had is taken out."""
+        had: I64 = np.diff(askers.had_end, prepend=0)
+        by_mask = had <= OVERFETCH
+        depth = _bucket(int((k + np.where(by_mask, had, 0)).max()), DEPTHS)
+        if by_mask.all() and (askers.mask < 0).all():
+            return self._hits(q, depth, self._known)
+        rows, scores = np.empty((len(k), depth), np.int32), np.empty((len(k), depth), np.float32)
+        for mask in np.unique(askers.mask[by_mask]):
+            chosen = by_mask & (askers.mask == mask)
+            rows[chosen], scores[chosen] = self._hits(q[chosen], depth, self._allowed(mask, masks))
+        for at in np.flatnonzero(~by_mask):
+            allowed = self._allowed(askers.mask[at], masks).copy()
+            allowed[askers.had[askers.had_end[at] - had[at] : askers.had_end[at]]] = False
+            rows[at], scores[at] = (found[0] for found in self._hits(q[at : at + 1], depth, allowed))
+        return rows, scores
+
+    def _allowed(self, mask: int, masks: Bools) -> Bools:
+        return self._known if mask < 0 else self._known & masks[mask]
+
+    def _hits(self, q: F32, depth: int, allowed: Bools) -> tuple[I32, F32]:
+        padded = np.zeros((_bucket(len(q), BATCHES), q.shape[1]), np.float32)
+        padded[: len(q)] = q
+        hits = self.serving.index.search(padded, depth, mask=allowed)
+        return hits.rows[: len(q)], hits.scores[: len(q)]
+
+    # --- what is told ------------------------------------------------------------------------------------------
+
+    def _records(self, slates: Slates) -> list[list[SlateItem]]:
         key = self.serving.items.key
-        columns = zip(best.rows.tolist(), best.scores.tolist(), sources_of(best), best.because.tolist(), strict=True)
-        chosen: list[tuple[str, float, Source, list[str], bool, float]] = [
-            (key(row), score, source, self._reasons(source, because), False, 1.0)
-            for row, score, source, because in columns
-        ]
-        fresh = self._explored(wish, set(best.rows.tolist()), missing=wish.k - len(chosen))
-        for place, (row, propensity) in enumerate(fresh):
-            entry: tuple[str, float, Source, list[str], bool, float]
-            entry = (key(row), 0.0, "fresh", [REASONS["fresh"]], True, propensity)
-            if len(chosen) < wish.k:
-                chosen.append(entry)
-            else:
-                at = min(len(chosen) - 1, wish.k // 2 + place)
-                chosen = [*chosen[:at], entry, *chosen[at : wish.k - 1]]
-        floor = min((entry[1] for entry in chosen if not entry[4]), default=0.0)
+        texts: dict[int, list[str]] = {}
+
+        def reasons(source: int, because: int) -> list[str]:
+            at = because or -1 - source
+            if at not in texts:
+                texts[at] = self._reasons(source, because)
+            return texts[at]
+
+        columns = zip(*(column.tolist() for column in slates), strict=True)
         return [
-            SlateItem(
-                item_id=item_id,
-                rank=rank,
-                score=floor if explored else score,
-                source=source,
-                reasons=reasons,
-                explored=explored,
-                propensity=propensity,
-            )
-            for rank, (item_id, score, source, reasons, explored, propensity) in enumerate(chosen, start=1)
-        ]
+            [
+                SlateItem(
+                    item_id=key(row), rank=rank, score=score, source=SOURCES[source],
+                    reasons=reasons(source, because), explored=explored, propensity=propensity,
+                )
+                for rank, (row, score, source, because, explored, propensity) in enumerate(
+                    zip(*(line[:filled] for line in lines), strict=True), start=1
+                )
+            ]
+            for *lines, filled in columns
+        ]  # fmt: skip
 
-    def _reasons(self, source: Source, because: int) -> list[str]:
-        if because and source == "successor":
+    def _reasons(self, source: int, because: int) -> list[str]:
+        if because:
             item_id = self.serving.items.key(because)
-            item = self.serving.catalogue.get(item_id)
+            item = self.serving.catalogue.items.get(item_id)
             return [f"often follows {(item.title if item else '') or item_id}"[:REASON_MOST]]
-        return [REASONS[source]]
-
-    def _explored(self, wish: _Wish, taken: set[int], *, missing: int) -> list[tuple[int, float]]:
-        """Items with few sightings, chosen evenly by a hash of the request: as many as have a place, or are missing."""
-        slots = max(missing, min(self.config.explore_slots, wish.k - 1))
-        if slots <= 0 or not len(self._fresh):
-            return []
-        pool = self._fresh if wish.rules_mask is None else self._fresh[wish.rules_mask[self._fresh]]
-        barred = np.concatenate([np.array([*taken], np.int32), wish.had])
-        if self._is_fresh[barred].any():
-            pool = pool[~np.isin(pool, barred)]
-        if not len(pool):
-            return []
-        digest = hashlib.blake2b(wish.request.request_id.encode(), digest_size=8).digest()
-        first = int.from_bytes(digest) % len(pool)
-        return [(row, 1.0 / len(pool)) for row in np.roll(pool, -first)[:slots].tolist()]
+        return [REASONS[SOURCES[source]]]
 
 
-def sources_of(best: ranking.Ranked) -> list[Source]:
-    """Which part speaks most for each item: against the slate's own mean, since parts have different zeros."""
-    if not len(best.rows):
-        return []
-    relative = best.parts - best.parts.mean(axis=0, keepdims=True)
-    relative[:, ranking.SUCCESSOR_PART] = best.parts[:, ranking.SUCCESSOR_PART]
-    names: tuple[Source, ...] = ("popular", "tower", "successor")
-    return [names[part] for part in relative.argmax(axis=1).tolist()]
-
-
-def passes(item: Item, filters: dict[str, Any], *, maturity: int | None, region: str | None) -> bool:
-    """Whether an item of the catalogue meets a request's filters and the user's limits."""
-    if maturity is not None and item.maturity > maturity:
-        return False
-    if item.regions and region is not None and region not in item.regions:
-        return False
-    for name, wanted in filters.items():
-        if wanted is None:
-            continue
-        words = {str(word) for word in wanted} if isinstance(wanted, list) else {str(wanted)}
-        if name == "tags" and not words & set(item.tags):
-            return False
-        if name == "language" and item.language not in words:
-            return False
-        if name == "creator" and item.creator not in words:
-            return False
-        if name == "max_duration_s" and not _is_at_most(item.duration_s, wanted):
-            return False
-    return True
-
-
-def _is_at_most(duration_s: float | None, wanted: Any) -> bool:
-    return duration_s is not None and isinstance(wanted, int | float) and duration_s <= wanted
-
-
-def _is_available(item: Item, now_ms: int) -> bool:
-    if item.available_from_ms is not None and now_ms < item.available_from_ms:
-        return False
-    return item.available_until_ms is None or now_ms < item.available_until_ms
+def _number_of(request_id: str) -> int:
+    """An even draw from the request, so that the same request explores the same items."""
+    return int.from_bytes(hashlib.blake2b(request_id.encode(), digest_size=8).digest())
 
 
 def _bucket(count: int, sizes: tuple[int, ...]) -> int:

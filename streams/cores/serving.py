@@ -20,14 +20,18 @@ from models.recommend.vocab import Vocab
 from models.recommend.windows import append_all
 from models.typing import F32, I32
 from streams.contract import rules
-from streams.contract.arrays import array_from_tensor, floats_from_bytes, rows_from_bytes
+from streams.contract.arrays import array_from_tensor
 from streams.contract.events import Interaction, Item, ItemState, ModelRef, ModelWeights, User
 from streams.cores import histories
 from streams.cores.announce import COMBINER_PARTS, combiner_arrays, item_vectors, tower_arrays, weights_hash
+from streams.cores.catalogue import Catalogue
+from streams.cores.item_states import columns_of, has_sizes, largest_row, write_counts
 from streams.cores.learn import ACTION_CODES
 
-REFRESHED_ROWS: Final = 65_536
-"""Rows whose augmented vectors are brought up to the present at one refresh; a larger catalogue takes turns."""
+NEW_VERSION_ROWS: Final = 65_536
+"""Rows whose augmented vectors are brought up to a new version at once; a larger catalogue takes turns."""
+AGED_ROWS: Final = 4_096
+"""Unchanged rows that are brought up to the present at a refresh: the quickest clock of theirs halves in an hour."""
 UNRESOLVED_MOST: Final = 100_000
 """Interactions remembered on items that the trainer has not announced yet."""
 
@@ -48,12 +52,7 @@ class Serving:
         self._row_version = np.zeros(n, np.int64)
         self.histories = pools.empty_histories(u)
         self.hidden = pools.empty_rows(u)
-        self.catalogue: dict[str, Item] = {}
-        self.timed: dict[str, Item] = {}
-        """Items of the catalogue with a window of availability."""
-        self.limited: dict[str, Item] = {}
-        """Items of the catalogue with a least age or regions."""
-        self.withdrawn: set[str] = set()
+        self.catalogue = Catalogue()
         self.profiles: dict[str, User] = {}
         self.weights: Any = step.fresh_weights(config.towers, config.seed)
         self.model = ModelRef(version=0, step=0, state_hash=weights_hash(tower_arrays(self.weights), 0))
@@ -97,13 +96,15 @@ class Serving:
 
     def take_states(self, states: Iterable[ItemState]) -> None:
         """Stage item states until the weights of their version are here; older versions take effect at once."""
+        current = []
         for state in states:
-            if not self._fits(state):
+            if not has_sizes(state, self.vectors.shape[1]):
                 continue
             if state.version <= self.model.version:
-                self._put_state(state)
+                current.append(state)
             else:
                 self._pending.setdefault(state.version, []).append(state)
+        self._put_states(current)
         self._settle()
 
     def forget_item(self, item_id: str) -> None:
@@ -112,18 +113,15 @@ class Serving:
             self._pending[version] = [state for state in states if state.item_id != item_id]
         row = self.items.row(item_id)
         if row:
-            self._forget_row(row)
+            self.catalogue.version += 1
+            self.items.evict([row])
+            self._forget_rows([row])
 
     def take_weights(self, weights: ModelWeights) -> None:
         """Stage the weights of a version; it is used once all of its item states are here, or a newer one is whole."""
         if weights.version > self.model.version and self._are_ours(weights):
             self._waiting[weights.version] = weights
         self._settle()
-
-    def _fits(self, state: ItemState) -> bool:
-        """False for what a trainer of another configuration left on the topic."""
-        sizes = len(state.vector), len(state.popularity)
-        return not state.live or sizes == (4 * self.vectors.shape[1], 4 * sources.DECAYS)
 
     def _are_ours(self, weights: ModelWeights) -> bool:
         ours = combiner_arrays(self.combiner) | tower_arrays(self.weights)
@@ -144,9 +142,8 @@ class Serving:
     def use_version(self, version: int) -> None:
         """Make the staged weights of ``version`` and all item states up to it take effect, all at once."""
         weights = self._waiting[version]
-        for staged in sorted(v for v in self._pending if v <= version):
-            for state in self._pending.pop(staged):
-                self._put_state(state)
+        staged = sorted(v for v in self._pending if v <= version)
+        self._put_states([state for v in staged for state in self._pending.pop(v)])
         self._waiting = {v: w for v, w in self._waiting.items() if v > version}
         arrays = {name: array_from_tensor(tensor) for name, tensor in weights.arrays.items()}
         self.combiner = self.combiner._replace(
@@ -159,80 +156,84 @@ class Serving:
         self.model = ModelRef(version=version, step=weights.step, state_hash=weights.state_hash)
         self.is_stale = True
 
-    def _put_state(self, state: ItemState) -> None:
-        held = self.items.row(state.item_id)
-        if state.version < max(self._version_of(state.row), self._version_of(held)):
+    def _put_states(self, states: Sequence[ItemState]) -> None:
+        """Give the items their rows one by one, then write all that is known of them at once."""
+        live: dict[int, ItemState] = {}
+        gone: list[int] = []
+        for state in states:
+            self._put_row(state, live, gone)
+        self._forget_rows(gone)
+        if not live:
             return
+        columns = columns_of(list(live.values()))
+        self._grow_for(largest_row(columns))
+        rows = columns.rows
+        self.vectors[rows], self.combiner.bias[rows] = columns.vectors, columns.bias
+        self.counts = write_counts(self.counts, columns)
+        self.announced[rows] = [state.item_id not in self.catalogue.withdrawn for state in live.values()]
+        self._dirty[rows] = True
+        self._remember_late([state.item_id for state in live.values() if state.item_id in self._unresolved])
+
+    def _put_row(self, state: ItemState, live: dict[int, ItemState], gone: list[int]) -> None:
+        """Move one item to its row: ``live`` gets its state, ``gone`` the rows that lost theirs on the way."""
+        row, held = state.row, self.items.row(state.item_id)
+        if state.version < max(self._version_of(row), self._version_of(held)):
+            return
+        lost = []
         if not state.live:
-            if held == state.row:
-                self._forget_row(state.row)
-                self._row_version[state.row] = state.version
-            return
-        previous = self.items.key(state.row) if state.row < self.items.used else ""
-        if previous and previous != state.item_id:
-            self._forget_row(state.row)
-        if held and held != state.row:  # compaction has removed the record that freed its old row
-            self._forget_row(held)
-        self.items.put(state.item_id, state.row)
-        self._fit()
-        row, counts = state.row, self.counts
-        after, before = rows_from_bytes(state.successors), rows_from_bytes(state.predecessors)
-        popularity = floats_from_bytes(state.popularity)
-        self.vectors[row] = floats_from_bytes(state.vector)
-        self.combiner.bias[row] = state.bias
-        counts.seen[row] = state.count
-        counts.decayed[:, row] = popularity
-        counts.last_event[row], counts.last_ms[row] = state.clock_events, state.clock_ms
-        counts.first_ms[row] = state.first_seen_ms
-        self._grow_for(max(after.max(initial=0), before.max(initial=0)))
-        self.counts = self.counts._replace(
-            after=pools.reserve(self.counts.after, len(after)), before=pools.reserve(self.counts.before, len(before))
-        )
-        pools.replace_row(self.counts.after, row, after, floats_from_bytes(state.successor_weights))
-        pools.replace_row(self.counts.before, row, before, floats_from_bytes(state.predecessor_weights))
-        self.announced[row] = state.item_id not in self.withdrawn
-        self._dirty[row] = True
+            if held != row:
+                return
+            lost.append(row)
+        else:
+            if row < self.items.used and self.items.key(row) not in ("", state.item_id):
+                lost.append(row)
+            if held and held != row:  # compaction has removed the record that freed its old row
+                lost.append(held)
+        self.catalogue.version += bool(lost) or not held
+        for one in lost:
+            live.pop(one, None)
+        gone += lost
+        self.items.evict(lost)
+        if state.live:
+            self.items.put(state.item_id, row)
+            self._fit()
+            live[row] = state
         self._row_version[row] = state.version
-        waiting = self._unresolved.pop(state.item_id, [])
-        self._unresolved_count -= len(waiting)
-        for event in waiting:
-            self._remember([event])
-            if event.action in rules.LEARNED_ACTIONS:
-                histories.put_newest_in_time(self.histories, self.users.row(event.user_id))
 
     def _version_of(self, row: int) -> int:
         return int(self._row_version[row]) if 0 < row < len(self._row_version) else 0
 
-    def _forget_row(self, row: int) -> None:
+    def _forget_rows(self, rows: Sequence[int]) -> None:
+        """What stands in these rows belongs to nobody any more."""
+        if not rows:
+            return
         self.is_stale = True
-        self.announced[row] = False
-        self.index.remove(np.array([row], np.int32))
-        sources.forget_item(self.counts, row)
-        gone = np.zeros(self.items.capacity, np.bool_)
-        gone[row] = True
+        self.announced[rows] = False
+        self.index.remove(np.array(rows, np.int32))
+        for row in rows:
+            sources.forget_item(self.counts, row)
+        gone = np.zeros(len(self.announced), np.bool_)
+        gone[rows] = True
         pools.scrub_histories(self.histories, gone)
         pools.scrub_rows(self.hidden, gone)
-        self.items.evict([row])
+
+    def _remember_late(self, item_ids: Sequence[str]) -> None:
+        """Interactions that waited for the rows of these items take their place in time."""
+        for item_id in item_ids:
+            waiting = self._unresolved.pop(item_id)
+            self._unresolved_count -= len(waiting)
+            for event in waiting:
+                self._remember([event])
+                if event.action in rules.LEARNED_ACTIONS:
+                    histories.put_newest_in_time(self.histories, self.users.row(event.user_id))
 
     # --- from the platform's topics ----------------------------------------------------------------------------
 
     def take_item(self, item_id: str, item: Item | None) -> None:
         """A catalogue record; None withdraws the item from the next slate on."""
+        self.catalogue.take(item_id, item)
         row = self.items.row(item_id)
-        self.timed.pop(item_id, None)
-        self.limited.pop(item_id, None)
-        if item is None:
-            self.catalogue.pop(item_id, None)
-            self.withdrawn.add(item_id)
-            self.announced[row] = False
-        else:
-            self.catalogue[item_id] = item
-            if item.available_from_ms is not None or item.available_until_ms is not None:
-                self.timed[item_id] = item
-            if item.maturity or item.regions:
-                self.limited[item_id] = item
-            self.withdrawn.discard(item_id)
-            self.announced[row] = row > 0
+        self.announced[row] = row > 0 and item is not None
         self._dirty[row] = row > 0
 
     def take_user(self, user: User) -> None:
@@ -353,29 +354,25 @@ class Serving:
         self._row_version = longer(self._row_version)
 
     def refresh(self, now_ms: int) -> int:
-        """Bring the index up to event time ``now_ms``: rows that changed, and a stripe of all the others.
+        """Bring the index up to event time ``now_ms``: rows that changed, and a stripe of the others.
 
         Returns:
           How many rows were written.
         """
-        self.is_stale = False
         used = min(self.items.used, len(self.announced))
-        fresh = np.nonzero(self._dirty[:used])[0]
-        self._stripe = 0 if self._stripe >= used else self._stripe
-        stripe = np.arange(self._stripe, min(used, self._stripe + REFRESHED_ROWS))
-        self._stripe += REFRESHED_ROWS
-        rows = np.union1d(fresh, stripe).astype(np.int32)
-        rows = rows[rows > 0]
+        turns = NEW_VERSION_ROWS if self.is_stale else AGED_ROWS
+        self.is_stale = False
+        chosen = self._dirty[:used].copy()
+        chosen[(self._stripe + np.arange(min(turns, used))) % used] = True
+        chosen[0] = False
+        self._stripe = (self._stripe + turns) % used
         self._dirty[:used] = False
-        gone = rows[~self.announced[rows]]
-        rows = rows[self.announced[rows]]
+        gone = np.flatnonzero(chosen & ~self.announced[:used]).astype(np.int32)
+        rows = np.flatnonzero(chosen & self.announced[:used]).astype(np.int32)
         if len(gone):
             self.index.remove(gone)
         if len(rows):
-            new = (
-                augment(self.counts, self.vectors, self.combiner.bias, used, now_ms) if used <= REFRESHED_ROWS else None
-            )
-            vectors = new[rows] if new is not None else self._augment_rows(rows, now_ms)
+            vectors = self._augment_rows(rows, now_ms)
             self.augmented[rows] = vectors
             self.index.upsert(rows, vectors)
         return len(rows)

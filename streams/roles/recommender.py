@@ -1,32 +1,35 @@
 """The recommender: histories that move with each interaction, and a slate for every request.
 
-It owns no database. The trainer's newest snapshot and the topics' tails fill it; one thread owns its state. Requests
-wait until it has caught up; after that they are answered in small batches, and pushed slates use what time is left.
+It owns no database. The trainer's newest snapshot and the topics' tails fill it; one thread owns its state and gives
+what changes the state the next turn. Requests wait until it has caught up; after that they are answered in small
+batches, and pushed slates use what time is left (`answering.py`).
 """
 
 from __future__ import annotations
 
 import asyncio
-import itertools
+import gc
 import logging
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from models.errors import StateError
 from models.recommend.state import from_arrays
 from streams.connect import connection_of
-from streams.contract import codec, ids, rules, topics
+from streams.contract import codec, rules, topics
 from streams.contract.codec import Rejected, decoder
 from streams.contract.events import Interaction, Item, ItemState, ModelWeights, Request, User
+from streams.cores.pushes import Push, Pushes
 from streams.cores.recommend import RecommendConfig, Recommender
 from streams.cores.serving import Serving
 from streams.durability import snapshots
 from streams.errors import SnapshotError
+from streams.roles.answering import Answering
 from streams.roles.clock import EventClock
 from streams.roles.decoding import letter_for
 from streams.roles.model_config import model_config_of
-from streams.roles.serial import Serial
+from streams.roles.turns import Turns
 from streams.settings import Settings
 from streams.transport.broadcast import BroadcastReader
 from streams.transport.bulk import BulkApp, BytesChunk, bulk_agent, bulk_app
@@ -37,16 +40,16 @@ from streams.transport.reader import BulkConfig, end_process, ending_on_error
 
 log = logging.getLogger(__name__)
 
-BATCH = 64
-"""Requests answered at a time: enough for the search to be efficient, few enough to be quick."""
 REFRESH_S = 0.25
 EMBEDDED_WAIT_MS = 20
 """The embedded broker looks for new records less and less often while a fetch waits; a real one answers at once."""
 MAINTAIN_S = 5.0
-LOOKED_AT_MOST = 2_000
-"""Waiting users looked at in one turn."""
-PENDING_MOST = 50_000
+PUSHES_MOST = 50_000
 """Users waiting for a pushed slate; beyond it the longest waiting go without."""
+ARRIVING_MOST = 16
+"""Chunks of interactions decoded and waiting for their turn; beyond it no more are read."""
+STATE_PRIORITY = 0
+"""What changes the state has the next turn, in the order in which it came."""
 
 
 class RecommenderRole:
@@ -73,7 +76,7 @@ class RecommenderRole:
             ),
         )
         self.clock = EventClock()
-        self.core = Serial("serve")
+        self.turns = Turns("serve")
         self.publisher = Publisher(connection, on_failure=end_process)
         self.readers = {
             topics.ITEMS.name: BroadcastReader([self.names[topics.ITEMS.name]], connection),
@@ -84,11 +87,14 @@ class RecommenderRole:
         }
         self.ready = asyncio.Event()
         """Set once the catalogue and the model are known: interactions and requests make sense from then on."""
-        self.pending: dict[str, tuple[str, str | None]] = {}
-        self.pushed_s: dict[str, float] = {}
-        self.answering = asyncio.Lock()
-        self.acknowledging: set[asyncio.Task[None]] = set()
-        self.is_stopping = False
+        self.pushes = Pushes(interval_s=wishes.push_interval_ms / 1000, most=PUSHES_MOST)
+        self.answering = Answering(
+            self._slates, turns=self.turns, publisher=self.publisher, pushes=self.pushes, push_k=wishes.push_k,
+            may_push=self._is_caught_up,
+        )  # fmt: skip
+        self.arriving = asyncio.Semaphore(ARRIVING_MOST)
+        self.under_way: set[asyncio.Task[None]] = set()
+        self.caught_up_epoch = -1
         self.app = self._app(connection)
 
     def _restore(self) -> None:
@@ -115,7 +121,7 @@ class RecommenderRole:
                 commit_every_s=0.5, fetch_max_wait_ms=EMBEDDED_WAIT_MS if connection.is_embedded else 100
             ),
         )
-        bulk_agent(app, self.names[topics.INTERACTIONS.name], self._take_interactions)
+        bulk_agent(app, self.names[topics.INTERACTIONS.name], self._take_interactions, marks_done=False)
         bulk_agent(app, self.names[topics.REQUESTS.name], self._take_requests, marks_done=False)
         app.task(self._start)
         app.on_before_shutdown.connect(self._drain, weak=False)
@@ -136,11 +142,16 @@ class RecommenderRole:
             reading = [asyncio.create_task(self.readers[name].run(handlers[name])) for name in self.readers]
             caught_up = [reader.caught_up.wait() for reader in self.readers.values()]
             await _all_or_first_failure(reading, asyncio.gather(*caught_up))
-            await self.core(self.serving.use_newest)
-            await self.core(self.recommender.refresh, self.clock.now_ms(self.serving.newest_ms))
-            await self.core(self.recommender.warm_up, self.clock.now_ms(self.serving.newest_ms))
+            await self._change(self.serving.use_newest)
+            await self._change(self.recommender.refresh, self.clock.now_ms(self.serving.newest_ms))
+            await self._change(self.recommender.warm_up, self.clock.now_ms(self.serving.newest_ms))
+            gc.collect()
+            gc.freeze()  # the catalogue and all that was imported stay: a full collection would look at them for long
             self.ready.set()
-            await asyncio.gather(*reading, self._keep_fresh(), self._maintain_index(), self._push())
+            await asyncio.gather(*reading, self._keep_fresh(), self._maintain_index(), self.answering.run())
+
+    def _change(self, function: Any, *args: Any) -> asyncio.Future[Any]:
+        return self.turns.submit(STATE_PRIORITY, function, *args)
 
     # --- what it reads -------------------------------------------------------------------------------------------
 
@@ -156,7 +167,7 @@ class RecommenderRole:
                 elif isinstance(item, Item):
                     self.recommender.take_item(item.item_id, item, now_ms)
 
-        await self.core(take)
+        await self._change(take)
 
     async def _take_users(self, chunk: BytesChunk) -> None:
         decode = decoder(User)
@@ -173,12 +184,11 @@ class RecommenderRole:
                 elif user is None and key is not None:
                     self.serving.erase_user(key.decode("utf-8", "replace"), at_ms=at_ms, is_news=is_news)
 
-        await self.core(take)
+        await self._change(take)
 
     async def _take_states(self, chunk: BytesChunk) -> None:
         kind = ItemState if chunk.source[0] == self.names[topics.ITEM_STATES.name] else ModelWeights
-        decode = decoder(kind)
-        records = [(r.key, None if r.value is None else decode(r.value, -1)) for r in chunk.records]
+        records = await asyncio.to_thread(_decoded, chunk, kind)  # a flush is megabytes: the event loop goes on
 
         def take() -> None:
             states: list[ItemState] = []
@@ -193,7 +203,7 @@ class RecommenderRole:
                     self.serving.forget_item(key.decode("utf-8", "replace"))
             self.serving.take_states(states)
 
-        await self.core(take)
+        await self._change(take)
 
     async def _take_interactions(self, chunk: BytesChunk) -> None:
         await self.ready.wait()
@@ -213,19 +223,38 @@ class RecommenderRole:
             self.serving.take_interactions(events)
             self.taken[chunk.source] = chunk.next_offset
 
-        await self.core(take)
+        await self.arriving.acquire()
+        self._run(self._note_taken(chunk, events, self._change(take)))
+
+    async def _note_taken(self, chunk: BytesChunk, events: Sequence[Interaction], taken: asyncio.Future[None]) -> None:
+        await taken
+        self.arriving.release()
         if self.settings.recommender.push_slates:
+            now_s = time.monotonic()
             for event in events:
                 if event.action in rules.LEARNED_ACTIONS or event.action in rules.HIDING_ACTIONS:
-                    self.pending.pop(event.user_id, None)
-                    self.pending[event.user_id] = (event.event_id, event.surface)
-            while len(self.pending) > PENDING_MOST:
-                del self.pending[next(iter(self.pending))]
+                    self.pushes.add(Push(event.user_id, event.event_id, event.surface), now_s)
+            self.answering.notice()
+        if self.app.reader.is_current(chunk):
+            self.app.reader.done(chunk.source, chunk.next_offset)
+
+    def _run(self, work: Any) -> None:
+        """Work beside the agents; what it raises ends the process, as if an agent had raised it."""
+
+        async def run() -> None:
+            with ending_on_error():
+                await work
+
+        task = asyncio.create_task(run())
+        self.under_way.add(task)
+        task.add_done_callback(self.under_way.discard)
 
     async def _take_requests(self, chunk: BytesChunk) -> None:
-        await self._until_caught_up()
-        if self.is_stopping or not self.app.reader.is_current(chunk):
-            return
+        await self.ready.wait()
+        while not self.answering.is_stopping and not self._is_caught_up():
+            await asyncio.sleep(0.01)
+        if self.answering.is_stopping or not self.app.reader.is_current(chunk):
+            return  # not answered: they are read again
         decode = decoder(Request)
         requests: list[Request] = []
         letters: list[Out] = []
@@ -237,21 +266,18 @@ class RecommenderRole:
                 letters.append(letter_for(request, record, topic=self.names[topics.DEAD_LETTERS.name]))
             elif isinstance(request, Request):
                 requests.append(request)
-        await self._publish(letters)
-        for first in range(0, len(requests), BATCH):
-            await self._answer(requests[first : first + BATCH])
-        if self.is_stopping:
-            return  # perhaps not answered: they are read again
-        task = asyncio.create_task(self._acknowledge(chunk))
-        self.acknowledging.add(task)
-        task.add_done_callback(self.acknowledging.discard)
+        if letters:
+            await self.answering.publish(letters)
+        await self.answering.ask(requests, lambda: self._run(self._acknowledge(chunk)))
 
-    async def _until_caught_up(self) -> None:
-        """Waits until the catalogue, the model and all interactions that were there at the start are in the state."""
-        await self.ready.wait()
-        interactions = self.names[topics.INTERACTIONS.name]
-        while not self.is_stopping and any(topic == interactions for topic, _ in self.app.reader.positions.lag()):
-            await asyncio.sleep(0.01)
+    def _is_caught_up(self) -> bool:
+        """Whether the catalogue, the model and all interactions that were there at the start are in the state."""
+        positions, interactions = self.app.reader.positions, self.names[topics.INTERACTIONS.name]
+        if self.caught_up_epoch != positions.epoch and self.ready.is_set():
+            if any(topic == interactions for topic, _ in positions.lag()):
+                return False
+            self.caught_up_epoch = positions.epoch
+        return self.caught_up_epoch == positions.epoch
 
     async def _acknowledge(self, chunk: BytesChunk) -> None:
         """A request is done once its slate is safe: only then may a restart step over it."""
@@ -260,14 +286,6 @@ class RecommenderRole:
             self.app.reader.done(chunk.source, chunk.next_offset)
 
     # --- what it gives -------------------------------------------------------------------------------------------
-
-    async def _answer(self, requests: list[Request]) -> None:
-        await self._publish(await self.core(self._slates, requests))
-
-    async def _publish(self, outs: list[Out]) -> None:
-        async with self.answering:
-            if not self.is_stopping:
-                await self.publisher.perform(outs)
 
     def _slates(self, requests: list[Request]) -> list[Out]:
         now_ms = self.clock.now_ms(self.serving.newest_ms)
@@ -280,45 +298,23 @@ class RecommenderRole:
     async def _keep_fresh(self) -> None:
         while True:
             await asyncio.sleep(REFRESH_S)
-            await self.core(self.recommender.refresh, self.clock.now_ms(self.serving.newest_ms))
+            await self._change(self.recommender.refresh, self.clock.now_ms(self.serving.newest_ms))
 
     async def _maintain_index(self) -> None:
         """Rebuild the index beside the live one when it has grown or drifted; a thread of its own does the work."""
-        while not self.is_stopping:
+        while not self.answering.is_stopping:
             await asyncio.sleep(MAINTAIN_S)
             plan = await asyncio.to_thread(self.serving.index.maintain)
             if plan.action != "upsert":
                 log.info("index: %s, %s", plan.action, plan.reason)
 
-    async def _push(self) -> None:
-        """Publish slates of users whose state changed, each at most once in an interval."""
-        interval_s = self.settings.recommender.push_interval_ms / 1000
-        while not self.is_stopping:
-            await self._until_caught_up()
-            now_s = time.monotonic()
-            due: list[Request] = []
-            for user_id, (event_id, surface) in itertools.islice(self.pending.items(), LOOKED_AT_MOST):
-                if len(due) == BATCH:
-                    break
-                if now_s - self.pushed_s.get(user_id, -interval_s) >= interval_s:
-                    request_id = ids.pushed_request_id(user_id=user_id, event_id=event_id)
-                    k = self.settings.recommender.push_k
-                    due.append(Request(request_id=request_id, user_id=user_id, surface=surface, k=k))
-            for request in due:
-                del self.pending[request.user_id]
-                self.pushed_s.pop(request.user_id, None)
-                self.pushed_s[request.user_id] = now_s
-            while self.pushed_s and now_s - next(iter(self.pushed_s.values())) > interval_s:
-                del self.pushed_s[next(iter(self.pushed_s))]
-            if due:
-                await self._answer(due)
-            else:
-                await asyncio.sleep(0.005)
-
     async def _drain(self, *_: Any, **__: Any) -> None:
-        self.is_stopping = True
-        async with self.answering:
-            await self.publisher.stop()
+        await self.answering.stop()
+
+
+def _decoded(chunk: BytesChunk, kind: type[Any]) -> list[tuple[bytes | None, Any]]:
+    decode = decoder(kind)
+    return [(r.key, None if r.value is None else decode(r.value, -1)) for r in chunk.records]
 
 
 async def _all_or_first_failure(tasks: list[asyncio.Task[None]], wanted: Any) -> None:

@@ -155,11 +155,20 @@ def test_scrub():
     ]  # fmt: skip
 
 
-def test_replace_row():
-    rows = pools.empty_rows(2)
-    for keys in ([3, 4], [9, 8, 7], [1]):
-        pools.replace_row(rows, np.int32(1), np.array(keys, np.int32), np.array(keys, np.float32) / 2)
-        assert entries(rows, 1) == {key: key / 2 for key in keys}
+def test_replaced_rows_hold_what_they_were_given_and_their_neighbours_what_they_had():
+    rows = pools.empty_rows(6, places=8)
+    want: dict[int, dict[int, float]] = {row: {} for row in range(6)}
+    rng = np.random.default_rng(5)
+    for _ in range(30):
+        chosen = rng.permutation(6)[: rng.integers(1, 6)].astype(np.int32)
+        keys = [rng.permutation(90)[: rng.integers(0, 40)].astype(np.int32) for _ in chosen]
+        ends = np.cumsum([len(one) for one in keys], dtype=np.int64)
+        rows = pools.reserve(rows, pools.places_to_replace(rows, chosen, ends))
+        flat = np.concatenate(keys)
+        pools.replace_rows(rows, chosen, flat, flat.astype(np.float32) / 2, ends)
+        want |= {row: {int(key): key / 2 for key in one} for row, one in zip(chosen.tolist(), keys, strict=True)}
+        assert {row: entries(rows, row) for row in range(6)} == want
+        assert rows.head[0] <= len(rows.key)
 
 
 def test_clear_row_clears_the_bytes():
