@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from streams.commands.options import config_option, json_option, print_json, settings_of
+from streams.commands.options import config_option, json_option, mapping_option, print_json, read_named_log, settings_of
 
 if TYPE_CHECKING:
     from streams.replay.prequential import Evaluation
@@ -19,9 +19,10 @@ if TYPE_CHECKING:
 @click.option("--order", type=click.Choice(["file", "shuffled-ties"]), default="file", show_default=True,
               help="How events with the same timestamp are ordered.")  # fmt: skip
 @click.option("--first", type=click.IntRange(min=1), help="Only the first N events.")
+@mapping_option
 @config_option
 @json_option
-def eval(log: str, order: str, first: int | None, config: Path | None, as_json: bool) -> None:
+def eval(log: str, order: str, first: int | None, mapping: str | None, config: Path | None, as_json: bool) -> None:
     """Score each event of LOG against the whole catalogue, then learn it; figures beside simple baselines.
 
     LOG is a file or folder, or the name of a log that `marquee fetch` knows.
@@ -34,12 +35,10 @@ def eval(log: str, order: str, first: int | None, config: Path | None, as_json: 
     from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
     from models.recommend.metrics import Figures
-    from streams.replay.fetch import locate
-    from streams.replay.logs import read_log
     from streams.replay.prequential import evaluate
     from streams.roles.model_config import model_config_of
 
-    events = read_log(locate(log, cache_dir=settings.logs_dir))
+    events = read_named_log(log, settings=settings, mapping=mapping)
     if order == "shuffled-ties":
         events = events.with_ties_shuffled(seed=settings.trainer.seed)
     if first is not None:
