@@ -72,8 +72,8 @@ def tower_logits(state: State, columns: Columns, pos: I32, scored: Bools, config
     """The tower's logits of the scored events against every row in use, float32 [scored, used]."""
     n = state.items.used
     count = int(scored.sum())
-    if count == 0:
-        return np.zeros((0, n), np.float32)
+    if count == 0 or config.towers.flavour == "counts":
+        return np.zeros((count, n), np.float32)
     windows = empty_windows(_bucket(count), config.towers.window)
     query_windows(state.histories, columns.user[scored], pos[scored], columns.at_ms[scored], windows)
     vectors = all_vectors(state, config)
@@ -172,6 +172,8 @@ def _unjudged(count: int, judging: Judging) -> Judged:
 def _learn_towers(state: State, columns: Columns, pos: I32, config: ModelConfig) -> jax.Array | None:
     past = state.recent[: min(state.learned_events, RECENT_MOST)]
     loss = None
+    if config.towers.flavour == "counts":
+        return loss
     for turn in range(config.training.steps):
         generator = np.random.default_rng([config.seed, state.step, turn])
         batch = draw(
