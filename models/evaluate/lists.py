@@ -49,7 +49,7 @@ def list_figures(passage: Passage, at: I64, tops: I32, tags: F32 | None) -> List
     sightings = sightings_at(passage, tops, at[:, None])
     there = tops >= 0
     total = np.maximum(learned_at(passage, at), 1.0)[:, None]
-    share = np.where(there, sightings / total, 1.0)
+    share = np.where(there, np.maximum(sightings, 1) / total, 1.0)  # what is listed has been seen
     chosen = passage.sightings[at]
     known = len(np.unique(passage.item[passage.learns]))
     return ListFigures(

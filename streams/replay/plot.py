@@ -21,6 +21,8 @@ COLOURS: Final = ("#0072B2", "#E69F00", "#009E73", "#CC79A7", "#56B4E9", "#D55E0
 ENDINGS: Final = (".png", ".svg", ".pdf")
 SIZE_INCHES: Final = (11.0, 7.2)
 DOTS_PER_INCH: Final = 150
+LEGEND_ROOM: Final = 1.3
+"""How much higher than its curves the first panel is, so that the legend covers none."""
 
 
 def check_plotting(path: Path) -> None:
@@ -85,10 +87,10 @@ def _draw_curve(axes: Any, evaluation: Evaluation) -> None:
         )  # fmt: skip
         if is_main:
             axes.fill_between(x, bands[:, 0], bands[:, 1], color=_colour(place), alpha=0.15, linewidth=0)
-    axes.set_ylim(bottom=0)
+    axes.set_ylim(0, axes.get_ylim()[1] * LEGEND_ROOM)
     axes.set_xlabel("events of the log, thousands")
     axes.set_title("HR@10 over time, bands of 95 % by resampling users", loc="left", fontsize=10)
-    axes.legend(frameon=False, fontsize=8, ncols=2)
+    axes.legend(frameon=False, fontsize=8, ncols=3, loc="upper left")
     _tidy(axes)
 
 

@@ -1,5 +1,7 @@
 """One batch after the other through counts, combiner and towers together."""
 
+import dataclasses
+
 import jax
 import numpy as np
 import pytest
@@ -244,3 +246,15 @@ def test_ranking_for_users_and_items_that_are_not_known():
     assert np.isinf(strange.ranks[0]).all()
     assert (strange.ranks[1] >= 1).all()
     assert np.isfinite(strange.ranks[1]).all()
+
+
+def test_with_counts_alone_the_towers_stay_as_they_were():
+    config = dataclasses.replace(SMALL, towers=dataclasses.replace(SMALL.towers, flavour="counts"))
+    current, ranks, results = learned(LOG[:128], config)
+    untouched = state.to_arrays(admitted(config))
+    for name, array in state.to_arrays(current).items():
+        if name.startswith("towers/"):
+            np.testing.assert_array_equal(array, untouched[name], err_msg=name)
+    assert [result.loss for result in results] == [None]
+    np.testing.assert_array_equal(ranks, Run(items=30).learn(LOG[:128]), err_msg="as with a tower that says nothing")
+    assert current.combiner.shared[-1] == 0, "and weighs nothing"
