@@ -134,21 +134,21 @@ def evaluate(
         "leave-one-out": protocols.leave_one_out,
     }[asked.protocol](*columns)
     aside = protocols.frozen(*columns) if asked.protocol == "temporal" else None
-    table = _Table(log, learner, passage, asked, heard)
+    player = _Player(log, learner, passage, asked, heard)
     if aside is None:
-        table.play(0, len(passage.user))
-        return _judged(log, asked, passage, table.played(), alone, heard)
+        player.play(0, len(passage.user))
+        return _judged(log, asked, passage, player.played(), alone, heard)
     split = int(aside.learns.sum())
-    table.play(0, split)
-    still = _Table(log, learner, aside, asked, heard)
+    player.play(0, split)
+    still = _Player(log, learner, aside, asked, heard)
     still.rank(split, len(aside.user))
-    table.play(split, len(passage.user))
+    player.play(split, len(passage.user))
     frozen = _judged(log, dataclasses.replace(asked), aside, still.played(), alone, heard, name="temporal, frozen")
-    made = _judged(log, asked, passage, table.played(), alone, heard, name="temporal, successive")
+    made = _judged(log, asked, passage, player.played(), alone, heard, name="temporal, successive")
     return dataclasses.replace(made, frozen=frozen)
 
 
-class _Table:
+class _Player:
     """The core playing one passage, and what came of it."""
 
     def __init__(self, log: EventLog, learner: Learner, passage: Passage, asked: Asked, heard: Heard) -> None:
