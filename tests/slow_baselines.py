@@ -53,7 +53,7 @@ def neighbours(learned: list[tuple[int, int]], user: int, items: int) -> npt.NDA
         for a in range(len(had)):
             for b in range(len(had)):
                 together[had[a], had[b]] += had[a] != had[b]
-    score = np.zeros(items)
+    score = 1e-6 * counts
     for item in history(learned, user)[-100:]:
         score += together[item] / np.sqrt((counts[item] + 1) * (counts + 1))
     return score

@@ -73,7 +73,8 @@ def _add_scaled(weight, row, out):  # type: ignore[no-untyped-def]
 def neighbours(passage, together, n, repeats, ranks, tops):  # type: ignore[no-untyped-def]
     """Rank by co-occurrence: cosine with each of the user's last 100 items, summed.
 
-    ``score_j = sum over h of C[h, j] / sqrt((c_h + 1)(c_j + 1))``; C counts pairs in whole histories, c events.
+    ``score_j = sum over h of C[h, j] / sqrt((c_h + 1)(c_j + 1)) + 1e-6 c_j``; C counts pairs in whole histories, c
+    events. The last term ranks by popularity what the history says nothing about.
 
     Args:
       together: C, float32 [N, N], zero on entry.
@@ -92,7 +93,7 @@ def neighbours(passage, together, n, repeats, ranks, tops):  # type: ignore[no-u
                     h = passage.past[start + k]
                     _add_scaled(scale[h], together[h], score)
                 for j in range(n):
-                    score[j] *= scale[j]
+                    score[j] = score[j] * scale[j] + np.float32(1e-6) * seen[j]
                 judge(passage, p, score, allowed, ranks, tops)
         if passage.learns[p]:
             for k in range(start, start + pos):

@@ -111,8 +111,8 @@ def _bpr(seed: int) -> refitted.Fit:
 
     def fit(users: I32, items: I32, user_count: int, item_count: int) -> Factors:
         model = _fitted("bpr", "BayesianPersonalizedRanking", options, users, items, user_count, item_count)
-        # A user unknown to the fit has zeros and a one for the items' bias: popularity.
-        left, right = (np.ascontiguousarray(part, np.float32) for part in (model.user_factors, model.item_factors))
+        left, right = (np.array(part, np.float32) for part in (model.user_factors, model.item_factors))
+        left[np.bincount(users, minlength=user_count) == 0] = 0.0  # a user without events has no score: popularity
         return Factors(left, right, by_user=True)
 
     return fit
