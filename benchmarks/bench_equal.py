@@ -57,17 +57,19 @@ def from_eval(log: EventLog) -> list[Total]:
     """Totals after each batch of what `marquee eval` runs, from the first tenth on."""
     os.environ[VARIABLE] = clean_environment()[VARIABLE]  # read when numba is imported
     from models.recommend.state import ModelConfig
-    from streams.replay.prequential import evaluate
+    from streams.replay.evaluation import Asked, evaluate
 
     totals = []
 
-    def note(done: int, figures: Figures) -> None:
+    def heard(who: str, done: int, figures: Figures | None) -> None:  # noqa: ARG001 - the model alone plays
+        if figures is None:
+            return
         hits, gains = figures.hr_at_10[0] * figures.events, figures.ndcg_at_10[0] * figures.events
         totals.append(Total(done, figures.events, hits, gains))
         if done % (40 * BATCH) == 0:
             say(f"  evaluated {done:,} of {len(log):,}")
 
-    evaluate(log, ModelConfig(), batch_size=BATCH, on_batch=note)
+    evaluate(log, ModelConfig(), Asked(batch_size=BATCH, resamples=2), heard=heard)
     return totals
 
 

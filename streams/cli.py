@@ -29,6 +29,7 @@ COMMANDS: Final = {
     "topics": "Check the topics, or create them.",
     "recommend": "Ask for a user's slate over the topics.",
     "eval": "Judge the model on an event log, with no broker.",
+    "compare": "Judge two configurations on one event log.",
     "replay": "Play an event log into the topics.",
     "fetch": "Fetch a public event log.",
     "doctor": "Check this machine, the broker and the topics.",

@@ -47,6 +47,10 @@ class FetchError(ReplayError):
     """A public log could not be fetched, or is not the one whose checksum we know."""
 
 
+class EvaluationError(ReplayError):
+    """A log cannot be judged as it was asked for."""
+
+
 class DurabilityError(MarqueeError):
     """Durable state could not be written or read back."""
 

@@ -10,6 +10,7 @@ from typing import NamedTuple
 import numpy as np
 
 from models.compiled import kernel
+from models.recommend.ranking import rank_of, top_of
 from models.recommend.sources import (
     BASELINE,
     BASELINE_DECAY,
@@ -103,20 +104,6 @@ _history_bucket = kernel()(history_bucket)
 _gap_bucket = kernel()(gap_bucket)
 
 
-@kernel()
-def _rank(score, allowed, target):  # type: ignore[no-untyped-def]
-    """1 + items scored higher + half of the ties (rounded down); a target scored NaN is behind all others."""
-    higher, ties = 0, 0
-    mine = score[target]
-    for j in range(len(score)):
-        if allowed[j] and j != target:
-            if score[j] == mine:
-                ties += 1
-            elif not score[j] < mine:
-                higher += 1
-    return np.float32(1 + higher + ties // 2)
-
-
 @kernel(fastmath=True)
 def _axpy(weight, x, z):  # type: ignore[no-untyped-def]
     for j in range(len(z)):
@@ -183,16 +170,21 @@ def _learn(combiner, length, gap_ms, gradient, rate):  # type: ignore[no-untyped
 
 
 @kernel(nogil=True)
-def learn_events(events, histories, counts, combiner, tower, n, successors, rate, bias_rate, ranks):  # type: ignore[no-untyped-def]
+def learn_events(  # type: ignore[no-untyped-def]
+    events, histories, counts, combiner, tower, n, successors, rate, bias_rate, learns, repeats, ranks, tops
+):
     """Rank each scored event against all seen items, learn the combiner from it, then count the event.
 
     Args:
-      events: `Events`; every event stands already in ``histories`` at its ``pos``.
+      events: `Events`; every event that is learned stands already in ``histories`` at its ``pos``.
       tower: the tower's logits of the scored events in order, float32 [scored, >= n].
       n: item rows in use.
       successors: most entries of a sparse row. rate, bias_rate: learning rates.
+      learns: False only ranks, on the state as it is: ``pos`` is then the length of the user's history.
+      repeats: whether items that the user has had are ranked too, and events on them scored.
       ranks: float32 [B, 3], filled for scored events with the ranks by `RANKERS`; inf is a first-ever item.
         0 stays where an event was not scored or repeats an item that the user has had.
+      tops: int32 [B, 3, K], filled with each ranker's first K items where an event has a finite rank; or [0, 3, K].
     """
     n = n if events.scored.any() else 0  # work arrays cost by the catalogue, counting alone does not
     dense = np.empty((DENSE, n), np.float32)
@@ -213,7 +205,7 @@ def learn_events(events, histories, counts, combiner, tower, n, successors, rate
             logits = tower[judged, :n]
             judged += 1
             repeat = False
-            for k in range(pos):
+            for k in range(0 if repeats else pos):
                 if history[k] == item:
                     repeat = True
                     break
@@ -222,40 +214,48 @@ def learn_events(events, histories, counts, combiner, tower, n, successors, rate
             elif not repeat:
                 for j in range(n):
                     allowed[j] = counts.seen[j] > 0
-                for k in range(pos):
+                for k in range(0 if repeats else pos):
                     allowed[history[k]] = False
                 gap_ms = max(0, at_ms - times[pos - 1]) if pos > 0 else -1
                 weights = weights_of(combiner, pos, gap_ms)
                 dense_features(counts, n, at_ms, dense)
                 m = sparse_values(counts, history, times, pos, at_ms, True, sparse, touched, is_touched)
-                ranks[b, DECAYED_POPULARITY] = _rank(dense[1 + BASELINE_DECAY], allowed, item)
+                ranks[b, DECAYED_POPULARITY] = rank_of(dense[1 + BASELINE_DECAY], allowed, item)
+                if len(tops) > 0:
+                    top_of(dense[1 + BASELINE_DECAY], allowed, tops[b, DECAYED_POPULARITY])
                 for j in range(n):
                     z[j] = sparse[BASELINE, j] + np.float32(1e-6) * counts.seen[j]
-                ranks[b, TRANSITIONS] = _rank(z, allowed, item)
+                ranks[b, TRANSITIONS] = rank_of(z, allowed, item)
+                if len(tops) > 0:
+                    top_of(z, allowed, tops[b, TRANSITIONS])
 
                 z[:] = combiner.bias[:n]
                 for f in range(DENSE):
                     _axpy(weights[f], dense[f], z)
                 _axpy(weights[TOWER], logits, z)
                 add_sparse(weights, sparse, touched, m, z)
-                ranks[b, MODEL] = _rank(z, allowed, item)
+                ranks[b, MODEL] = rank_of(z, allowed, item)
+                if len(tops) > 0:
+                    top_of(z, allowed, tops[b, MODEL])
 
-                for j in range(n):
-                    if not allowed[j]:
-                        z[j] = np.float32(-1e30)
-                _softmax_in_place(z, bits)
-                for f in range(DENSE):
-                    gradient[f] = dense[f, item] - dot(z, dense[f])
-                for s in range(SPARSE):
-                    expected = np.float32(0.0)
-                    for k in range(m):
-                        expected += z[touched[k]] * sparse[s, touched[k]]
-                    gradient[DENSE + s] = sparse[s, item] - expected
-                gradient[TOWER] = logits[item] - dot(z, logits)
-                _learn(combiner, pos, gap_ms, gradient, rate)
-                _axpy(-bias_rate, z, combiner.bias[:n])
-                combiner.bias[item] += bias_rate
+                if learns:
+                    for j in range(n):
+                        if not allowed[j]:
+                            z[j] = np.float32(-1e30)
+                    _softmax_in_place(z, bits)
+                    for f in range(DENSE):
+                        gradient[f] = dense[f, item] - dot(z, dense[f])
+                    for s in range(SPARSE):
+                        expected = np.float32(0.0)
+                        for k in range(m):
+                            expected += z[touched[k]] * sparse[s, touched[k]]
+                        gradient[DENSE + s] = sparse[s, item] - expected
+                    gradient[TOWER] = logits[item] - dot(z, logits)
+                    _learn(combiner, pos, gap_ms, gradient, rate)
+                    _axpy(-bias_rate, z, combiner.bias[:n])
+                    combiner.bias[item] += bias_rate
                 for k in range(m):
                     is_touched[touched[k]] = False
                     sparse[:, touched[k]] = np.float32(0.0)
-        observe(counts, history, pos, item, at_ms, successors)
+        if learns:
+            observe(counts, history, pos, item, at_ms, successors)

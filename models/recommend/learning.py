@@ -28,16 +28,37 @@ class Columns(NamedTuple):
     action: U8
 
 
+class Judging(NamedTuple):
+    """How events are judged.
+
+    Attributes:
+      lists: length of the lists that are kept of each scored event and ranker; 0 keeps none.
+      repeats: items that the user has had are ranked too, and events on them scored.
+    """
+
+    lists: int = 0
+    repeats: bool = False
+
+
+class Judged(NamedTuple):
+    """What `rank` found: ``ranks`` float32 [B, rankers] and ``tops`` int32 [B, rankers, K], see `learn_events`."""
+
+    ranks: F32
+    tops: I32
+
+
 class Learnt(NamedTuple):
     """What a batch did.
 
     Attributes:
       sums: `metrics.sums` of the batch's scored events. ranks: float32 [B, rankers], see `learn_events`.
+      tops: item rows, int32 [B, rankers, K], -1 where an event has no list; [0, rankers, K] when none are kept.
       loss: of the last tower step, nats, a scalar that is perhaps still being computed; None where there was none.
     """
 
     sums: F64
     ranks: F32
+    tops: I32
     loss: jax.Array | None
 
 
@@ -51,8 +72,8 @@ def tower_logits(state: State, columns: Columns, pos: I32, scored: Bools, config
     """The tower's logits of the scored events against every row in use, float32 [scored, used]."""
     n = state.items.used
     count = int(scored.sum())
-    if count == 0:
-        return np.zeros((0, n), np.float32)
+    if count == 0 or config.towers.flavour == "counts":
+        return np.zeros((count, n), np.float32)
     windows = empty_windows(_bucket(count), config.towers.window)
     query_windows(state.histories, columns.user[scored], pos[scored], columns.at_ms[scored], windows)
     vectors = all_vectors(state, config)
@@ -84,7 +105,7 @@ def _bucket(count: int) -> int:
     return max(16, 1 << (count - 1).bit_length())
 
 
-def learn(state: State, columns: Columns, config: ModelConfig) -> Learnt:
+def learn(state: State, columns: Columns, config: ModelConfig, judging: Judging = Judging()) -> Learnt:  # noqa: B008
     """Rank the batch's sampled events, count every event, and take the tower steps.
 
     Every event is judged by histories strict up to it and by tower weights of the batch before.
@@ -94,7 +115,7 @@ def learn(state: State, columns: Columns, config: ModelConfig) -> Learnt:
     """
     count = len(columns.user)
     if count == 0:
-        return Learnt(np.zeros(metrics.SUMS), np.zeros((0, len(RANKERS)), np.float32), None)
+        return Learnt(np.zeros(metrics.SUMS), *_unjudged(0, judging), None)
     if count > config.history_most:
         raise ShapeError(
             f"a batch must not be longer than history_most = {config.history_most} events, got {count}; split it first"
@@ -108,24 +129,51 @@ def learn(state: State, columns: Columns, config: ModelConfig) -> Learnt:
         config.history_most, pos,
     )  # fmt: skip
     scored = is_scored(state.learned_events, count, config.evaluate_sample)
-    logits = tower_logits(state, columns, pos, scored, config)
-    events = Events(*columns, scored=scored, pos=pos)
-    ranks = np.zeros((count, len(RANKERS)), np.float32)
-    learn_events(
-        events, state.histories, state.counts, state.combiner, logits, state.items.used, config.successors,
-        np.float32(config.combiner_rate), np.float32(config.bias_rate), ranks,
-    )  # fmt: skip
+    judged = _judge(state, columns, scored, pos, config, judging, learns=True)
     loss = _learn_towers(state, columns, pos, config)
     _remember(state, columns)
-    sums = metrics.sums(ranks)
+    sums = metrics.sums(judged.ranks)
     state.totals += sums
     state.step += 1
-    return Learnt(sums, ranks, loss)
+    return Learnt(sums, *judged, loss)
+
+
+def rank(state: State, columns: Columns, config: ModelConfig, judging: Judging = Judging()) -> Judged:  # noqa: B008
+    """Rank every event on the state as it is; nothing is learned or counted, whatever their order.
+
+    A user's history is what the state has of it, for all of the user's events alike; row 0 is a user without one.
+    """
+    count = len(columns.user)
+    if count == 0:
+        return _unjudged(0, judging)
+    pos = state.histories.length[columns.user].astype(np.int32)
+    return _judge(state, columns, np.ones(count, np.bool_), pos, config, judging, learns=False)
+
+
+def _judge(
+    state: State, columns: Columns, scored: Bools, pos: I32, config: ModelConfig, judging: Judging, *, learns: bool
+) -> Judged:
+    logits = tower_logits(state, columns, pos, scored, config)
+    judged = _unjudged(len(pos), judging)
+    learn_events(
+        Events(*columns, scored=scored, pos=pos), state.histories, state.counts, state.combiner, logits,
+        state.items.used, config.successors, np.float32(config.combiner_rate), np.float32(config.bias_rate),
+        learns, judging.repeats, judged.ranks, judged.tops,
+    )  # fmt: skip
+    return judged
+
+
+def _unjudged(count: int, judging: Judging) -> Judged:
+    rankers = len(RANKERS)
+    tops = np.full((count if judging.lists else 0, rankers, judging.lists), -1, np.int32)
+    return Judged(np.zeros((count, rankers), np.float32), tops)
 
 
 def _learn_towers(state: State, columns: Columns, pos: I32, config: ModelConfig) -> jax.Array | None:
     past = state.recent[: min(state.learned_events, RECENT_MOST)]
     loss = None
+    if config.towers.flavour == "counts":
+        return loss
     for turn in range(config.training.steps):
         generator = np.random.default_rng([config.seed, state.step, turn])
         batch = draw(

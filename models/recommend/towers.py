@@ -7,7 +7,7 @@ knows no user ID, so a new user counts from the first click and erasing one leav
 """
 
 import dataclasses
-from typing import Literal, NamedTuple
+from typing import Literal, NamedTuple, get_args
 
 import jax
 import jax.numpy as jnp
@@ -19,7 +19,8 @@ from models.recommend.windows import ACTIONS, GAP_BUCKETS, VALUE_BUCKETS
 
 MAX_DIM = 128
 """Largest D: beyond it the weights of the user tower outgrow one record."""
-Flavour = Literal["collaborative", "content", "hybrid"]
+Flavour = Literal["collaborative", "content", "hybrid", "counts"]
+"""Which parts of an item's vector are used; with "counts" the towers neither learn nor score."""
 
 
 class FlavourError(ModelError):
@@ -53,8 +54,8 @@ class TowerConfig:
                 f"dim must be 1 to {MAX_DIM}, content_dim 1 to {4 * MAX_DIM}, got {self.dim} and {self.content_dim}; "
                 "the dense weights travel as one record of less than 1 MB"
             )
-        if self.flavour not in ("collaborative", "content", "hybrid"):
-            raise FlavourError(f"flavour must be collaborative, content or hybrid, got {self.flavour!r}")
+        if self.flavour not in get_args(Flavour):
+            raise FlavourError(f"flavour must be one of {', '.join(get_args(Flavour))}, got {self.flavour!r}")
 
 
 class ItemRows(NamedTuple):

@@ -1,79 +1,103 @@
-"""`marquee eval`: progressive validation of a log on the engine's own core, with no broker."""
+"""`marquee eval`: a log judged on the engine's own core, with no broker."""
 
 from __future__ import annotations
 
 import time
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import click
 
-from streams.commands.options import config_option, json_option, print_json, settings_of
+from streams.commands.judging import (
+    first_option,
+    model_option,
+    order_option,
+    part_of,
+    progress,
+    protocol_option,
+    repeats_option,
+    resamples_option,
+    with_flavour,
+)
+from streams.commands.options import (
+    config_option,
+    json_option,
+    mapping_option,
+    print_json,
+    read_named_log,
+    settings_of,
+)
 
-if TYPE_CHECKING:
-    from streams.replay.prequential import Evaluation
 
-
-@click.command(epilog="Example: marquee eval ml-100k --json")
+@click.command(epilog="Example: marquee eval ml-100k --baselines knn,ease --plot ml-100k.png")
 @click.argument("log")
-@click.option("--order", type=click.Choice(["file", "shuffled-ties"]), default="file", show_default=True,
-              help="How events with the same timestamp are ordered.")  # fmt: skip
-@click.option("--first", type=click.IntRange(min=1), help="Only the first N events.")
+@protocol_option
+@click.option("--baselines", metavar="NAME,...", default="",
+              help="Play beside the two that always do: popularity, knn, ease, als, bpr.")  # fmt: skip
+@model_option
+@order_option
+@repeats_option
+@first_option
+@resamples_option
+@click.option("--plot", type=click.Path(path_type=Path, dir_okay=False), help="Also draw the figures, as a PNG.")
+@mapping_option
 @config_option
 @json_option
-def eval(log: str, order: str, first: int | None, config: Path | None, as_json: bool) -> None:
-    """Score each event of LOG against the whole catalogue, then learn it; figures beside simple baselines.
+def eval(
+    log: str,
+    protocol: str,
+    baselines: str,
+    model: str | None,
+    order: str,
+    repeats: str,
+    first: int | None,
+    resamples: int,
+    plot: Path | None,
+    mapping: str | None,
+    config: Path | None,
+    as_json: bool,
+) -> None:
+    """Score each event of LOG against the whole catalogue, then learn it; figures beside strong simple baselines.
 
-    LOG is a file or folder, or the name of a log that `marquee fetch` knows.
+    LOG is a file or folder, or the name of a log that `marquee fetch` knows. docs/evaluation.md says what each protocol
+    means and whom it flatters.
     """
     from streams.kernel_cache import use_kernel_cache, use_program_cache
 
     settings = settings_of(config=config)
     use_kernel_cache(settings.cache_dir)
     use_program_cache(settings.cache_dir)
-    from rich.console import Console
-    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
-
-    from models.recommend.metrics import Figures
-    from streams.replay.fetch import locate
-    from streams.replay.logs import read_log
-    from streams.replay.prequential import evaluate
+    from streams.replay.evaluation import Asked, evaluate
+    from streams.replay.report import to_dict
     from streams.roles.model_config import model_config_of
 
-    events = read_log(locate(log, cache_dir=settings.logs_dir))
-    if order == "shuffled-ties":
-        events = events.with_ties_shuffled(seed=settings.trainer.seed)
-    if first is not None:
-        events = events.head(first)
-    columns = [TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn()]
+    if plot is not None:
+        from streams.replay.plot import check_plotting
+
+        check_plotting(plot)
+    seed = settings.trainer.seed
+    events = part_of(read_named_log(log, settings=settings, mapping=mapping), order=order, first=first, seed=seed)
+    asked = Asked(
+        protocol=protocol,  # type: ignore[arg-type]
+        baselines=[name.strip() for name in baselines.split(",") if name.strip()],
+        repeats=repeats == "score", batch_size=settings.trainer.batch_size, resamples=resamples, seed=seed,
+    )  # fmt: skip
     started_s = time.monotonic()
-    with Progress(*columns, console=Console(stderr=True), disable=as_json) as progress:
-        task = progress.add_task(events.name, total=len(events))
+    with progress(events.name, len(events), is_shown=not as_json) as heard:
+        result = evaluate(events, with_flavour(model_config_of(settings), model), asked, heard=heard)
+    events_per_s = len(events) / max(time.monotonic() - started_s, 1e-9)
+    if plot is not None:
+        from streams.replay.plot import draw
 
-        def show(done: int, figures: Figures) -> None:
-            progress.update(task, completed=done, description=f"{events.name}  HR@10 {figures.hr_at_10[0]:.4f}")
-
-        result = evaluate(
-            events, model_config_of(settings), batch_size=settings.trainer.batch_size, on_batch=show
-        )  # fmt: skip
-    elapsed_s = time.monotonic() - started_s
+        draw(result, plot)
     if as_json:
-        print_json(result.to_dict() | {"order": order, "events_per_s": len(events) / max(elapsed_s, 1e-9)})
+        flavour = model or str(model_config_of(settings).towers.flavour)
+        print_json(to_dict(result) | {"order": order, "model": flavour, "events_per_s": events_per_s})
     else:
-        _print_table(result, elapsed_s)
+        from rich.console import Console
 
+        from streams.replay.tables import evaluation_table
 
-def _print_table(result: Evaluation, elapsed_s: float) -> None:
-    from rich.console import Console
-    from rich.table import Table
-
-    table = Table("ranker", "HR@10", "NDCG@10", box=None, header_style="bold")
-    for name, share in result.hr_at_10.items():
-        table.add_row(name.replace("_", " "), f"{share:.4f}", f"{result.ndcg_at_10[name]:.4f}")
-    console = Console()
-    console.print(table)
-    console.print(
-        f"{result.scored:,} of {result.events:,} events scored (after the first tenth, repeats left out), "
-        f"HR@10 +- {result.standard_error:.4f} standard error; {result.events / max(elapsed_s, 1e-9):,.0f} events/s",
-        highlight=False,
-    )
+        console = Console()
+        console.print(evaluation_table(result))
+        drawn = f"; drawn in {plot}" if plot is not None else ""
+        console.print(f"\n{events_per_s:,.0f} events/s, everything included{drawn}", style="dim", highlight=False)

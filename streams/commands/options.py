@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import click
 
 if TYPE_CHECKING:
+    from streams.replay.logs import EventLog
     from streams.settings import Settings
 
 Command = TypeVar("Command", bound=Callable[..., Any])
@@ -20,6 +21,13 @@ config_option = click.option(
     "--config",
     type=click.Path(path_type=Path, dir_okay=False),
     help="Settings file; by default MARQUEE_CONFIG, else marquee.toml here if there is one.",
+)
+
+mapping_option = click.option(
+    "--mapping",
+    metavar="NAME|FILE.toml",
+    help="What the log's columns mean: movielens, movielens-csv, movietweetings, kuairand, kuairand-impressions, "
+    "marquee (our own names), or a file of yours; by default what the files' names say.",
 )
 
 
@@ -44,6 +52,20 @@ def settings_of(*, config: Path | None, broker: str | None = None, prefix: str |
         broker=settings.broker if broker is None else broker,
         prefix=settings.prefix if prefix is None else prefix,
     )
+
+
+def read_named_log(log: str, *, settings: Settings, mapping: str | None) -> EventLog:
+    """The log of this name or path, by the mapping of this name or path, if one is named.
+
+    Raises:
+      ReplayError: there is no such log or mapping, or one does not fit the other.
+    """
+    from streams.replay.fetch import locate
+    from streams.replay.logs import read_log
+    from streams.replay.mappings import load_mapping
+
+    path = locate(log, cache_dir=settings.logs_dir)
+    return read_log(path, mapping=None if mapping is None else load_mapping(mapping))
 
 
 def print_json(result: object) -> None:

@@ -10,7 +10,14 @@ from typing import TYPE_CHECKING
 
 import click
 
-from streams.commands.options import broker_options, json_option, print_json, settings_of
+from streams.commands.options import (
+    broker_options,
+    json_option,
+    mapping_option,
+    print_json,
+    read_named_log,
+    settings_of,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -27,6 +34,7 @@ if TYPE_CHECKING:
     help="As fast as possible, so many times the speed of life, or so many events a second.",
 )
 @click.option("--limit", type=click.IntRange(min=1), help="Only the first so many events.")
+@mapping_option
 @json_option
 def replay(
     log: str,
@@ -35,23 +43,23 @@ def replay(
     prefix: str | None,
     rate: str,
     limit: int | None,
+    mapping: str | None,
     as_json: bool,
 ) -> None:
     """Play LOG into items.v1 and interactions.v1, its items first.
 
-    LOG is ml-100k, ml-1m or movietweetings (see `marquee fetch`), or a path: a .csv, .csv.gz, .jsonl or .parquet file
-    with user_id, item_id and timestamp, a RecBole .inter file, or a folder of a known log. Records carry the events'
-    own times. Ids are derived from the log, so what is played twice is learned once.
+    LOG is ml-100k, ml-1m or movietweetings (see `marquee fetch`), or a path: a .csv, .csv.gz, .tsv, .jsonl or .parquet
+    file with user_id, item_id and timestamp (or a --mapping that says what its columns mean), a RecBole .inter file, or
+    a folder of a known log. Records carry the events' own times.
+    Ids are derived from the log, so what is played twice is learned once.
     """
     from streams.connect import connection_of
-    from streams.replay.fetch import locate
-    from streams.replay.logs import read_log
     from streams.replay.pace import Pace
     from streams.replay.player import play
 
     settings = settings_of(config=config, broker=broker, prefix=prefix)
     pace = Pace.parse(rate)
-    events = read_log(locate(log, cache_dir=settings.logs_dir))
+    events = read_named_log(log, settings=settings, mapping=mapping)
     if limit is not None:
         events = events.head(limit)
     with _progress(len(events), is_shown=not as_json and sys.stderr.isatty()) as on_progress:

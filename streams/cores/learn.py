@@ -11,7 +11,7 @@ import numpy as np
 
 from models.recommend import learning, pools, state
 from models.recommend.content import content_features, tokens
-from models.recommend.learning import Columns, Learnt
+from models.recommend.learning import Columns, Judged, Judging, Learnt
 from models.recommend.state import ModelConfig, State
 from streams.contract import rules
 from streams.contract.events import Action, Interaction, Item, User
@@ -53,8 +53,9 @@ class Learned(NamedTuple):
 class Learner:
     """Owns the one state; one thread calls it."""
 
-    def __init__(self, config: ModelConfig, *, first: State | None = None) -> None:
+    def __init__(self, config: ModelConfig, *, first: State | None = None, judging: Judging = Judging()) -> None:  # noqa: B008
         self.config = config
+        self.judging = judging
         self.state = first or state.fresh(config)
         self.evicted_items: list[tuple[str, int]] = []
         """Items that lost their row since the caller last looked; it empties the list."""
@@ -80,31 +81,36 @@ class Learner:
         chosen = [event for event in fresh if event.action in rules.LEARNED_ACTIONS]
         self._hide([event for event in fresh if event.action in rules.HIDING_ACTIONS])
         columns = self._columns(chosen)
-        learnt = learning.learn(self.state, columns, self.config)
+        learnt = learning.learn(self.state, columns, self.config, self.judging)
         if self.state.step % self.config.evict_every == 0:
             items, _ = learning.evict_expired(self.state, self.config)
             self.evicted_items += items
         return Learned(len(interactions), len(columns.user), len(interactions) - len(fresh), learnt)
 
+    def rank(self, events: Sequence[Interaction]) -> Judged:
+        """Rank each event on the state as it is; nothing is learned, nobody gets a row."""
+        return learning.rank(self.state, self._rows(events), self.config, self.judging)
+
     def _columns(self, chosen: Sequence[Interaction]) -> Columns:
-        users = [event.user_id for event in chosen]
-        items = [event.item_id for event in chosen]
-        self.state.users.admit(users)
-        self.state.items.admit(items)
+        self.state.users.admit(event.user_id for event in chosen)
+        self.state.items.admit(event.item_id for event in chosen)
         state.fit_capacity(self.state, self.config)
-        nothing = float("nan")
-        columns = Columns(
-            self.state.users.rows(users),
-            self.state.items.rows(items),
-            np.array([event.occurred_at_ms for event in chosen], np.int64),
-            np.array([nothing if event.value is None else event.value for event in chosen], np.float32),
-            np.array([ACTION_CODES[event.action] for event in chosen], np.uint8),
-        )
+        columns = self._rows(chosen)
         admitted = columns.item > 0
         if admitted.all():
             return columns
         parts: list[Any] = [column[admitted] for column in columns]
         return Columns(*parts)
+
+    def _rows(self, events: Sequence[Interaction]) -> Columns:
+        nothing = float("nan")
+        return Columns(
+            self.state.users.rows(event.user_id for event in events),
+            self.state.items.rows(event.item_id for event in events),
+            np.array([event.occurred_at_ms for event in events], np.int64),
+            np.array([nothing if event.value is None else event.value for event in events], np.float32),
+            np.array([ACTION_CODES[event.action] for event in events], np.uint8),
+        )
 
     def _hide(self, events: Sequence[Interaction]) -> None:
         known = [event for event in events if event.item_id in self.state.items]

@@ -72,7 +72,8 @@ def to_interactions(log: EventLog, first: int = 0, last: int | None = None) -> I
 
 
 def to_items(catalogue: Catalogue) -> Iterator[Item]:
-    """The described items, in the order of their file; ``published_at_ms`` is left out where it is not known."""
+    """The described items, in the order of their file; what is not known is left out."""
+    duration_s = _decimals(catalogue.duration_s)
     for row in range(len(catalogue)):
         published_at_ms = int(catalogue.published_at_ms[row])
         yield Item(
@@ -82,6 +83,7 @@ def to_items(catalogue: Catalogue) -> Iterator[Item]:
             tags=list(catalogue.tags[row]),
             creator=catalogue.creator[row] or None,
             published_at_ms=None if published_at_ms == UNKNOWN_MS else published_at_ms,
+            duration_s=None if np.isnan(duration_s[row]) else float(duration_s[row]),
         )
 
 

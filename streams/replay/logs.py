@@ -1,7 +1,7 @@
 """What an event log is in memory: columns in time order, whatever file they came from.
 
 Decides the order (timestamp, then position in the file), the vocabularies and what counts as a broken log. How each
-known file format becomes columns is `mappings.py`; turning rows into wire events is `convert.py`.
+known file format becomes columns is `frames.py`; turning rows into wire events is `convert.py`.
 """
 
 from __future__ import annotations
@@ -15,7 +15,8 @@ import numpy.typing as npt
 import polars as pl
 
 from streams.errors import LogFormatError
-from streams.replay import mappings
+from streams.replay import frames as reading
+from streams.replay.mappings import LogMapping
 
 UNKNOWN_MS = int(np.iinfo(np.int64).min)
 """Stands for "not known" in an int64 column of times or durations."""
@@ -30,6 +31,7 @@ class Catalogue:
       title, creator, text: object arrays of str, "" when not known, shape [N].
       tags: one tuple of words an item, shape [N].
       published_at_ms: int64 [N], UTC; `UNKNOWN_MS` when not known; negative before 1970.
+      duration_s: float32 [N], NaN when not known.
     """
 
     item_id: npt.NDArray[np.object_]
@@ -38,6 +40,7 @@ class Catalogue:
     text: npt.NDArray[np.object_]
     tags: tuple[tuple[str, ...], ...]
     published_at_ms: npt.NDArray[np.int64]
+    duration_s: npt.NDArray[np.float32]
 
     def __len__(self) -> int:
         return len(self.item_id)
@@ -112,13 +115,14 @@ class EventLog:
         return self.take(np.lexsort((noise, self.time_ms)))
 
 
-def read_log(path: Path, *, name: str | None = None) -> EventLog:
+def read_log(path: Path, *, name: str | None = None, mapping: LogMapping | None = None) -> EventLog:
     """The event log at ``path``: a file, or a folder with a known pair of files.
 
     Args:
-      path: RecBole folder or ``.inter`` file; MovieTweetings folder (``interactions.csv.gz``); KuaiRand folder
-        (``exposures.parquet``); or a generic ``.csv``, ``.csv.gz``, ``.jsonl`` or ``.parquet`` file, see `mappings`.
+      path: RecBole folder or ``.inter`` file; folder of MovieLens, MovieTweetings or KuaiRand; or a ``.csv``,
+        ``.csv.gz``, ``.tsv``, ``.jsonl`` or ``.parquet`` file.
       name: what the log is called; by default the name of the folder or file without its endings.
+      mapping: what the columns mean; by default what the folder's files or the file's ending say.
 
     Returns:
       All events in the order (timestamp, position in the file).
@@ -126,11 +130,11 @@ def read_log(path: Path, *, name: str | None = None) -> EventLog:
     Raises:
       LogFormatError: nothing readable there; the text says what was expected.
     """
-    frames = mappings.read_frames(path)
-    return from_frames(frames, name=name or path.name.split(".")[0])
+    frames = reading.read_frames(path, mapping)
+    return from_frames(frames, name=name or path.resolve().name.split(".")[0])
 
 
-def from_frames(frames: mappings.Frames, *, name: str) -> EventLog:
+def from_frames(frames: reading.Frames, *, name: str) -> EventLog:
     """Columns in order with their vocabularies, from the frames of one log.
 
     Raises:
@@ -173,6 +177,7 @@ def _catalogue(items: pl.DataFrame) -> Catalogue:
         text=_objects(items["text"].fill_null("")),
         tags=tuple(tuple(words) for words in items["tags"].to_list()),
         published_at_ms=items["published_at_ms"].fill_null(UNKNOWN_MS).to_numpy(),
+        duration_s=items["duration_s"].cast(pl.Float32).fill_null(float("nan")).to_numpy(),
     )
 
 

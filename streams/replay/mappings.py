@@ -1,238 +1,240 @@
-"""From the files of known event logs to frames with our column names, in file order.
+"""Mappings: what the columns of a log's files mean, as data.
 
-Decides which format a path holds, and what its columns mean. The frames are complete (every column present, null where
-the format has none) but not yet ordered or checked: that is `logs.py`.
-
-A generic file (.csv, .csv.gz, .jsonl, .parquet) needs ``user_id``, ``item_id`` and one time column: ``timestamp``
-(epoch seconds, or ISO 8601 text, UTC unless it says otherwise) or ``timestamp_ms`` (epoch milliseconds). It may have
-``action``, ``value``, ``surface``, ``dwell_ms`` and ``completion``. Without ``action`` every event is a ``rate`` when
-there is a ``value`` column and a ``click`` otherwise. ``NAME.items.EXT`` beside ``NAME.EXT`` describes the items:
-``item_id`` and any of ``title``, ``tags`` (a list, or text with | between), ``creator``, ``text``, ``published_at_ms``.
+A mapping is a TOML file; those that come with the package lie in ``data/mappings`` and are the examples to copy. This
+file decides what a mapping may say and refuses the rest; `frames.py` applies it. ``docs/evaluation.md`` explains every
+key.
 """
 
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Callable
+import re
+import tomllib
+from collections.abc import Mapping as Dict
 from pathlib import Path
-from typing import Final
+from typing import Any, Final, Literal, TypeVar, get_args, get_type_hints
 
-import polars as pl
-
+from streams.contract import rules
 from streams.errors import LogFormatError
 
-EVENT_COLUMNS: Final = {
-    "user_id": pl.String(),
-    "item_id": pl.String(),
-    "action": pl.String(),
-    "value": pl.Float64(),
-    "time_ms": pl.Int64(),
-    "surface": pl.String(),
-    "dwell_ms": pl.Int64(),
-    "completion": pl.Float64(),
-}
-ITEM_COLUMNS: Final = {
-    "item_id": pl.String(),
-    "title": pl.String(),
-    "tags": pl.List(pl.String),
-    "creator": pl.String(),
-    "text": pl.String(),
-    "published_at_ms": pl.Int64(),
-}
-ACTION_OF: Final = {"rating": "rate"}
-"""Words of other logs for our actions."""
-LATEST_EPOCH_S: Final = 100_000_000_000
-"""Above this a number of seconds is past the year 5138: surely milliseconds."""
-YEAR_IN_TITLE: Final = r"\((\d{4})\)\s*$"
+MAPPINGS_DIR: Final = Path(__file__).parent / "data" / "mappings"
+BUILT_IN: Final = ("movietweetings", "kuairand", "kuairand-impressions", "movielens", "movielens-csv", "marquee")
+"""Names of the packaged mappings, in the order in which a folder is tried against them."""
+OWN: Final = "marquee"
+"""The mapping of our own column names."""
+MAX_BYTES: Final = 100_000
+"""Longest mapping file; a longer one is something else, named by mistake."""
+
+TimeUnit = Literal["auto", "s", "ms", "us", "ns", "iso"]
+DateUnit = Literal["ms", "s", "year", "year-in-title"]
+Names = tuple[str, ...]
+"""Column names of which the first that is there is meant; () where the log has no such column."""
+M = TypeVar("M")
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
-class Frames:
-    """One log as read: ``events`` with `EVENT_COLUMNS` and ``items`` with `ITEM_COLUMNS`, both in file order."""
+class Rule:
+    """Rows whose ``column`` equals ``equals`` are events of ``action``; without a column, all rows are."""
 
-    events: pl.DataFrame
-    items: pl.DataFrame
+    action: str
+    column: str = ""
+    equals: str | int | float | bool = ""
 
 
-def read_frames(path: Path) -> Frames:
-    """The frames of the log at ``path``, by what its folder holds or how its name ends.
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class EventColumns:
+    """What an event is made of.
+
+    Attributes:
+      user, item, time: where these are. time_unit: of ``time``; "auto" is milliseconds where the column's name ends in
+        ``_ms``, ISO 8601 where it holds text, else seconds.
+      action, words: the column of the action and what its words mean here. rules: instead of it, decided row by row;
+        the first rule that fits wins, and a row that no rule fits is no event. With neither, events are of ``rate``
+        where the log has a value and of ``click`` where it has none.
+      value, dwell_ms, completion, surface: further columns. duration_ms: gives completion as dwell time by duration,
+        and items their duration. surface_prefix: put before each surface.
+      optional: columns that may be missing. columns: names for a file that has no header line.
+      separator: between the columns of a text file; "" goes by the file's ending.
+    """
+
+    user: Names
+    item: Names
+    time: Names
+    time_unit: TimeUnit = "auto"
+    action: Names = ()
+    words: Dict[str, str] = dataclasses.field(default_factory=dict)
+    rules: tuple[Rule, ...] = ()
+    value: Names = ()
+    dwell_ms: Names = ()
+    completion: Names = ()
+    duration_ms: Names = ()
+    surface: Names = ()
+    surface_prefix: str = ""
+    optional: Names = ()
+    columns: Names = ()
+    separator: str = ""
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class ItemColumns:
+    """What an item of the catalogue is made of.
+
+    Attributes:
+      files: names of the file beside the events, the first that exists; ``{stem}`` and ``{ending}`` are those of the
+        events' file. None there: the log describes no items.
+      item, title, tags, creator, text, duration_s: columns. tags_separator: between tags in one text.
+      creator_pattern: a regular expression; ``creator`` is then split like tags, the first part that matches is the
+        creator, and no tag.
+      published, published_unit: when the item came out.
+      optional, columns, separator: as in `EventColumns`.
+    """
+
+    files: Names
+    item: Names
+    title: Names = ()
+    tags: Names = ()
+    tags_separator: str = "|"
+    creator: Names = ()
+    creator_pattern: str = ""
+    text: Names = ()
+    published: Names = ()
+    published_unit: DateUnit = "ms"
+    duration_s: Names = ()
+    optional: Names = ()
+    columns: Names = ()
+    separator: str = ""
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class LogMapping:
+    """A whole mapping.
+
+    Attributes:
+      name: what it is called. events, items: the columns; ``items`` is None when the log describes none.
+      files: file names, or patterns with ``*``, by which a folder with such a log is known.
+    """
+
+    name: str
+    events: EventColumns
+    items: ItemColumns | None = None
+    files: Names = ()
+
+
+def load_mapping(wanted: str) -> LogMapping:
+    """The packaged mapping of this name, or the one in this TOML file.
 
     Raises:
-      LogFormatError: nothing there, an unknown format, or a column missing or of the wrong kind.
+      LogFormatError: no such mapping, or one that says something that we do not understand.
     """
+    if wanted in BUILT_IN:
+        return _read(MAPPINGS_DIR / f"{wanted}.toml", wanted)
+    path = Path(wanted).expanduser()
+    if path.suffix != ".toml" or not path.is_file():
+        raise LogFormatError(
+            f"expected a mapping, one of {', '.join(BUILT_IN)} or a .toml file, got {wanted!r}; check the spelling"
+        )
+    return _read(path, path.stem)
+
+
+def mapping_of(table: Dict[str, Any], *, name: str) -> LogMapping:
+    """The mapping that a parsed TOML document says.
+
+    Raises:
+      LogFormatError: an unknown key, a value of the wrong kind, or a necessary key that is missing.
+    """
+    unknown = sorted(set(table) - {"files", "events", "items"})
+    if unknown or not isinstance(table.get("events"), dict):
+        got = f"{', '.join(unknown)}" if unknown else "no table [events]"
+        raise LogFormatError(f"expected files, [events] and [items] in the mapping {name}, got {got}; see the docs")
+    events = _built(EventColumns, table["events"], f"{name}: [events]")
+    items = _built(ItemColumns, table["items"], f"{name}: [items]") if "items" in table else None
+    _check(events, items, name)
+    return LogMapping(name=name, events=events, items=items, files=_names(table.get("files", []), f"{name}: files"))
+
+
+def _read(path: Path, name: str) -> LogMapping:
     try:
-        return _reader_of(path)(path)
-    except (pl.exceptions.PolarsError, OSError, UnicodeDecodeError) as error:
-        raise LogFormatError(f"expected a readable event log at {path}, got: {error}; is the file whole?") from error
+        with path.open("rb") as stream:
+            content = stream.read(MAX_BYTES + 1)
+        if len(content) > MAX_BYTES:
+            raise LogFormatError(f"expected a mapping of at most {MAX_BYTES} bytes, got more in {path}; is it one?")
+        table = tomllib.loads(content.decode("utf-8"))
+    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError, RecursionError) as error:
+        raise LogFormatError(f"expected a mapping in TOML at {path}, got: {error}; mend it") from error
+    return mapping_of(table, name=name)
 
 
-def _reader_of(path: Path) -> Callable[[Path], Frames]:
-    if path.is_dir():
-        if (path / "interactions.csv.gz").is_file():
-            return _movietweetings
-        if (path / "exposures.parquet").is_file():
-            return _kuairand
-        if len(list(path.glob("*.inter"))) == 1:
-            return lambda folder: _recbole(next(folder.glob("*.inter")))
+def _check(events: EventColumns, items: ItemColumns | None, name: str) -> None:
+    if events.action and events.rules:
+        raise LogFormatError(f"expected action or rules in the mapping {name}, got both; leave one out")
+    strange = sorted({rule.action for rule in events.rules} - rules.ACTION_WORDS)
+    strange += sorted(set(events.words.values()) - rules.ACTION_WORDS)
+    if strange:
         raise LogFormatError(
-            f"expected interactions.csv.gz, exposures.parquet or one .inter file in {path}, got none of them; "
-            "name a folder of a known log, or a file"
+            f"expected the actions {', '.join(sorted(rules.ACTION_WORDS))} in the mapping {name}, "
+            f"got {', '.join(strange)}; use these words"
         )
-    if not path.is_file():
-        raise LogFormatError(f"expected an event log at {path}, got nothing there; `marquee fetch --help` lists logs")
-    if path.suffix == ".inter":
-        return _recbole
-    if _ending(path) in _GENERIC:
-        return _generic
-    raise LogFormatError(f"expected a file ending in .inter, {', '.join(_GENERIC)}, got {path.name}; convert it first")
-
-
-def _recbole(path: Path) -> Frames:
-    """MovieLens and others as RecBole writes them: tabs, ``name:type`` headers, ``.item`` beside ``.inter``."""
-    events = _tab_separated(path)
-    _need(events, path, "user_id", "item_id", "timestamp")
-    events = events.with_columns(time_ms=_seconds_to_ms(events, path), action=_rate_or_click(events)).rename(
-        {"rating": "value"}, strict=False
-    )
-    item_path = path.with_suffix(".item")
-    items = _tab_separated(item_path) if item_path.is_file() else pl.DataFrame({"item_id": []})
-    _need(items, item_path, "item_id")
-    items = items.rename({"movie_title": "title", "class": "tags", "genre": "tags"}, strict=False)
-    if "release_year" in items.columns:
-        year = pl.col("release_year").cast(pl.Float64, strict=False).cast(pl.Int32, strict=False)
-        items = items.with_columns(published_at_ms=_start_of_year_ms(year))
-    return Frames(events=_shaped(events, EVENT_COLUMNS, path), items=_described(items, item_path, separator=" "))
-
-
-def _movietweetings(folder: Path) -> Frames:
-    """MovieTweetings: film ratings of 0..10, the year of a film in its title."""
-    path, item_path = folder / "interactions.csv.gz", folder / "items.csv.gz"
-    events = _comma_separated(path)
-    _need(events, path, "user_id", "item_id", "event_type", "timestamp")
-    events = events.with_columns(time_ms=_seconds_to_ms(events, path), action=pl.col("event_type").replace(ACTION_OF))
-    items = _comma_separated(item_path)
-    _need(items, item_path, "item_id", "title")
-    year = pl.col("title").str.extract(YEAR_IN_TITLE, 1).cast(pl.Int32)
-    items = items.with_columns(published_at_ms=_start_of_year_ms(year))
-    return Frames(events=_shaped(events, EVENT_COLUMNS, path), items=_described(items, item_path, separator="|"))
-
-
-def _kuairand(folder: Path) -> Frames:
-    """KuaiRand's impressions: a row with a click is an event, the app's tab is its surface."""
-    path, item_path = folder / "exposures.parquet", folder / "items.csv.gz"
-    rows = pl.read_parquet(path)
-    _need(rows, path, "user_id", "video_id", "time_ms", "is_click", "play_time_ms", "duration_ms", "tab")
-    watched_share = (pl.col("play_time_ms") / pl.col("duration_ms")).clip(0.0, 1.0)
-    events = rows.filter(pl.col("is_click") == 1).with_columns(
-        item_id=pl.col("video_id"),
-        action=pl.lit("click"),
-        surface=pl.format("tab{}", "tab"),
-        dwell_ms=pl.col("play_time_ms"),
-        completion=pl.when(pl.col("duration_ms") > 0).then(watched_share),
-    )
-    items = _comma_separated(item_path)
-    _need(items, item_path, "item_id", "tags")
-    items = items.with_columns(
-        creator=pl.col("tags").str.extract(r"(?:^|\|)(author\d+)(?:\||$)", 1),
-        tags=pl.col("tags").str.replace(r"\|author\d+|^author\d+\|?", ""),
-    )
-    return Frames(events=_shaped(events, EVENT_COLUMNS, path), items=_described(items, item_path, separator="|"))
-
-
-def _generic(path: Path) -> Frames:
-    """Our own column names, in whichever of the general formats."""
-    ending = _ending(path)
-    events = _GENERIC[ending](path)
-    _need(events, path, "user_id", "item_id")
-    if "action" not in events.columns:
-        events = events.with_columns(action=_rate_or_click(events))
-    else:
-        events = events.with_columns(pl.col("action").cast(pl.String).replace(ACTION_OF))
-    if "timestamp_ms" in events.columns:
-        events = events.with_columns(time_ms=pl.col("timestamp_ms").cast(pl.Int64))
-    else:
-        _need(events, path, "timestamp")
-        events = events.with_columns(time_ms=_seconds_to_ms(events, path))
-    item_path = path.with_name(path.name.removesuffix(ending) + ".items" + ending)
-    items = _GENERIC[ending](item_path) if item_path.is_file() else pl.DataFrame({"item_id": []})
-    _need(items, item_path, "item_id")
-    return Frames(events=_shaped(events, EVENT_COLUMNS, path), items=_described(items, item_path, separator="|"))
-
-
-def _comma_separated(path: Path) -> pl.DataFrame:
-    return pl.read_csv(path, infer_schema=False)  # ids keep their leading zeros: every column is text
-
-
-def _tab_separated(path: Path) -> pl.DataFrame:
-    frame = pl.read_csv(path, separator="\t", infer_schema=False, quote_char=None)
-    return frame.rename(lambda name: name.partition(":")[0])
-
-
-def _jsonl(path: Path) -> pl.DataFrame:
-    return pl.read_ndjson(path, infer_schema_length=None)
-
-
-_GENERIC: Final[dict[str, Callable[[Path], pl.DataFrame]]] = {
-    ".csv": _comma_separated,
-    ".csv.gz": _comma_separated,
-    ".jsonl": _jsonl,
-    ".parquet": pl.read_parquet,
-}
-
-
-def _ending(path: Path) -> str:
-    return ".csv.gz" if path.name.endswith(".csv.gz") else path.suffix
-
-
-def _need(frame: pl.DataFrame, path: Path, *columns: str) -> None:
-    missing = [name for name in columns if name not in frame.columns]
-    if missing:
-        raise LogFormatError(
-            f"expected the columns {', '.join(columns)} in {path.name}, got {', '.join(frame.columns) or 'none'} "
-            f"(without {', '.join(missing)}); rename or add them"
-        )
-
-
-def _rate_or_click(events: pl.DataFrame) -> pl.Expr:
-    return pl.lit("rate" if {"rating", "value"} & set(events.columns) else "click")
-
-
-def _seconds_to_ms(events: pl.DataFrame, path: Path) -> pl.Expr:
-    """Milliseconds of the column ``timestamp``: epoch seconds as numbers or text, or ISO 8601 text."""
-    column = events["timestamp"]
-    seconds = column.cast(pl.Float64, strict=False) if column.dtype == pl.String else column
-    if seconds.null_count() > column.null_count():
-        return pl.col("timestamp").str.to_datetime(time_zone="UTC", time_unit="ms").dt.epoch("ms")
-    latest = seconds.cast(pl.Float64).max()
-    if isinstance(latest, float) and latest > LATEST_EPOCH_S:
-        raise LogFormatError(
-            f"expected epoch seconds in the column timestamp of {path.name}, got {latest:.0f}; "
-            "if these are milliseconds, call the column timestamp_ms"
-        )
-    return (pl.col("timestamp").cast(pl.Float64) * 1000).round().cast(pl.Int64)
-
-
-def _start_of_year_ms(year: pl.Expr) -> pl.Expr:
-    return pl.datetime(year, 1, 1, time_unit="ms", time_zone="UTC").dt.epoch("ms")
-
-
-def _shaped(frame: pl.DataFrame, columns: dict[str, pl.DataType], path: Path) -> pl.DataFrame:
-    """Exactly these columns with these types; absent ones are null."""
-    made = []
-    for name, dtype in columns.items():
-        if name not in frame.columns:
-            made.append(pl.lit(None, dtype=dtype).alias(name))
-        else:
-            made.append(pl.col(name).cast(dtype))
+    for separator in (events.separator, items.separator if items else ""):
+        if len(separator.encode()) > 1:
+            raise LogFormatError(
+                f"expected a separator of one character in {name}, got {separator!r}; convert the file"
+            )
+    if items is None:
+        return
+    for file_name in items.files:
+        if "/" in file_name or "\\" in file_name or file_name in {"", ".", ".."}:
+            raise LogFormatError(
+                f"expected names of files beside the events in {name}, got {file_name!r}; move it there"
+            )
     try:
-        return frame.select(made) if frame.width else pl.DataFrame(schema=columns)
-    except pl.exceptions.InvalidOperationError as error:
-        raise LogFormatError(f"expected numbers in the number columns of {path.name}, got: {error}") from error
+        re.compile(items.creator_pattern)
+    except re.error as error:
+        raise LogFormatError(f"expected a regular expression in creator_pattern of {name}, got: {error}") from error
 
 
-def _described(items: pl.DataFrame, path: Path, *, separator: str) -> pl.DataFrame:
-    if "tags" in items.columns and items["tags"].dtype == pl.String:
-        words = pl.col("tags").fill_null("").str.split(separator)
-        items = items.with_columns(tags=words.list.eval(pl.element().filter(pl.element() != "")))
-    shaped = _shaped(items, ITEM_COLUMNS, path)
-    return shaped.with_columns(pl.col("tags").fill_null([]))
+def _built(cls: type[M], values: object, where: str) -> M:
+    if not isinstance(values, dict):
+        raise LogFormatError(f"expected a table {where}, got {values!r}; write it as a table of columns")
+    hints = get_type_hints(cls)
+    unknown = sorted(set(values) - set(hints))
+    if unknown:
+        raise LogFormatError(f"expected {', '.join(hints)} in {where}, got {', '.join(unknown)}; check the spelling")
+    needed = {field.name for field in dataclasses.fields(cls) if _is_needed(field)}  # type: ignore[arg-type]
+    if missing := sorted(needed - set(values)):
+        raise LogFormatError(f"expected {', '.join(sorted(needed))} in {where}, got no {', '.join(missing)}; add it")
+    return cls(**{key: _typed(value, hints[key], f"{where} {key}") for key, value in values.items()})
+
+
+def _is_needed(field: dataclasses.Field[Any]) -> bool:
+    return field.default is dataclasses.MISSING and field.default_factory is dataclasses.MISSING
+
+
+def _typed(value: object, kind: Any, where: str) -> object:
+    if kind == Names:
+        return _names(value, where)
+    if kind == tuple[Rule, ...]:
+        if not isinstance(value, list):
+            raise LogFormatError(
+                f"expected a list of rules in {where}, got {value!r}; see the packaged kuairand mapping"
+            )
+        return tuple(_built(Rule, one, where) for one in value)
+    if kind == Dict[str, str]:
+        if not isinstance(value, dict) or not all(isinstance(word, str) for word in value.values()):
+            raise LogFormatError(
+                f"expected a table of words in {where}, got {value!r}; write it as {{theirs = 'ours'}}"
+            )
+        return value
+    if allowed := [word for word in get_args(kind) if isinstance(word, str)]:
+        if value not in allowed:
+            raise LogFormatError(f"expected one of {', '.join(allowed)} in {where}, got {value!r}; choose one of them")
+        return value
+    if not isinstance(value, get_args(kind) or kind):
+        raise LogFormatError(f"expected text in {where}, got {value!r}; put it in quotes")
+    return value
+
+
+def _names(value: object, where: str) -> Names:
+    names = [value] if isinstance(value, str) else value
+    if not isinstance(names, list) or not all(isinstance(name, str) and name for name in names):
+        raise LogFormatError(f"expected a name or a list of names in {where}, got {value!r}; write it so")
+    return tuple(names)

@@ -9,7 +9,7 @@ from models.recommend import combiner as combining
 from models.recommend.combiner import empty_combiner
 from tests.kernel_run import Run
 from tests.planted import random_log
-from tests.slow_counts import Event, prequential, rank
+from tests.slow_counts import Event, prequential
 
 ITEMS = 30
 
@@ -70,29 +70,6 @@ def test_the_bias_moves_up_the_target_and_down_the_rest_by_their_probability():
     np.testing.assert_allclose(run.combiner.bias, [0, -1 / 60, 2 / 60, -1 / 60], atol=1e-4)
 
 
-@pytest.mark.parametrize(
-    ("scores", "want"),
-    [
-        ([5.0, 1.0, 4.0, 3.0], 3),
-        ([3.0, 3.0, 4.0, 3.0], 3),  # one higher, one of two ties
-        ([3.0, 3.0, 3.0, 3.0], 2),  # half of three ties, rounded down
-        ([9.0, 1.0, 2.0, 3.0], 2),  # item 1 is had by the user in the last case below
-        ([1.0, 9.0, 1.0, np.nan], 4),  # a broken score must not pass as the best
-        ([np.nan, 1.0, np.nan, 3.0], 3),
-    ],
-)
-def test_rank_with_ties(scores, want):
-    scores, allowed = np.array(scores, np.float32), np.ones(4, np.bool_)
-    assert combining._rank(scores, allowed, 3) == want
-    if not np.isnan(scores).any():
-        assert rank(scores, allowed, 3) == want
-
-
-def test_rank_leaves_out_what_is_not_ranked():
-    allowed = np.array([False, True, True, True])
-    assert combining._rank(np.array([9, 1, 4, 3], np.float32), allowed, 3) == 2
-
-
 def test_a_first_ever_item_is_a_miss_and_a_repeat_is_not_scored():
     run = Run(items=4)
     ranks = run.learn([Event(1, 1, 0), Event(2, 1, 5), Event(2, 1, 9), Event(1, 2, 9)])
@@ -147,3 +124,31 @@ def test_before_it_has_learned_it_ranks_by_popularity_and_successors():
     assert ranks[0, combining.DECAYED_POPULARITY] == 2, "though item 3 is more popular"
     assert ranks[0, combining.TRANSITIONS] == 1
     assert len(combining.FEATURE_NAMES) == combining.FEATURES == 18
+
+
+def test_lists_lead_with_the_items_that_rank_best():
+    log = random_log(250, items=ITEMS)
+    run = Run(items=ITEMS)
+    ranks = run.learn(log, lists=ITEMS)
+    np.testing.assert_array_equal(Run(items=ITEMS).learn(log), ranks, err_msg="lists change no rank")
+    slow = prequential(log, ITEMS, np.zeros((len(log), ITEMS)))
+    judged = np.isfinite(slow.ranks[:, 0]) & (slow.ranks[:, 0] > 0)
+    assert (run.tops[~judged] == -1).all()
+    for event, tops, of_event in zip(np.array(log)[judged], run.tops[judged], ranks[judged], strict=True):
+        for top, rank_of_target in zip(tops, of_event, strict=True):
+            listed = top[top >= 0]
+            assert len(set(listed.tolist())) == len(listed)
+            place = 1 + listed.tolist().index(event[1])
+            # A tie is listed in row order and ranked in the middle.
+            assert abs(place - rank_of_target) <= len(listed) / 2
+
+
+def test_with_repeats_every_event_is_ranked_among_all_seen_items():
+    run = Run(items=4)
+    run.learn([Event(1, 1, 0), Event(2, 1, 0), Event(3, 2, 0)], scored=[False] * 3)
+    # User 1 had item 1, which is the more popular of the two: the second to be ranked is item 2.
+    once_more = run.learn([Event(1, 1, 0)], repeats=True, lists=3)
+    assert once_more[0, 1] == 1
+    assert run.tops[0, 1].tolist() == [1, 2, -1]
+    assert run.learn([Event(1, 1, 0)])[0].tolist() == [0, 0, 0]
+    assert run.learn([Event(1, 2, 0)], repeats=True)[0, 1] == 2

@@ -1,12 +1,14 @@
 """One batch after the other through counts, combiner and towers together."""
 
+import dataclasses
+
 import jax
 import numpy as np
 import pytest
 
 from models.errors import ShapeError
 from models.recommend import learning, pools, state
-from models.recommend.learning import Columns, is_scored
+from models.recommend.learning import Columns, Judging, is_scored
 from models.recommend.state import fit_capacity
 from models.recommend.windows import append_all
 from tests.kernel_run import Run
@@ -219,3 +221,40 @@ def test_tower_logits_are_strict_to_the_place_in_the_history():
         user=np.where(np.arange(128) >= 60, 3, batch.user).astype(np.int32),
     )
     np.testing.assert_array_equal(logits_of(batch)[:60], logits_of(later)[:60])
+
+
+def test_ranking_without_learning_changes_nothing_and_agrees_with_the_next_event_learned():
+    current, _, _ = learned(LOG[:128])
+    before = {name: array.tobytes() for name, array in state.to_arrays(current).items()}
+    had, seen = {event[:2] for event in LOG[:128]}, {event.item for event in LOG[:128]}
+    ahead = [event for event in LOG[128:] if event[:2] not in had and event.item in seen][:32]
+    judged = learning.rank(current, columns(ahead), SMALL, Judging(lists=5))
+    assert {name: array.tobytes() for name, array in state.to_arrays(current).items()} == before
+    assert judged.tops.shape == (len(ahead), 3, 5)
+    assert np.isfinite(judged.ranks).all()
+    assert (judged.ranks >= 1).all()
+    # Only the first event is then learned on the very state that it was ranked on.
+    learnt = learning.learn(current, columns(ahead[:1]), SMALL, Judging(lists=5))
+    assert judged.ranks[0].tolist() == learnt.ranks[0].tolist()
+    assert judged.tops[0].tolist() == learnt.tops[0].tolist()
+
+
+def test_ranking_for_users_and_items_that_are_not_known():
+    current, _, _ = learned(LOG[:128])
+    now_ms = LOG[127].at_ms
+    strange = learning.rank(current, columns([Event(0, 0, now_ms), Event(0, LOG[0].item, now_ms)]), SMALL)
+    assert np.isinf(strange.ranks[0]).all()
+    assert (strange.ranks[1] >= 1).all()
+    assert np.isfinite(strange.ranks[1]).all()
+
+
+def test_with_counts_alone_the_towers_stay_as_they_were():
+    config = dataclasses.replace(SMALL, towers=dataclasses.replace(SMALL.towers, flavour="counts"))
+    current, ranks, results = learned(LOG[:128], config)
+    untouched = state.to_arrays(admitted(config))
+    for name, array in state.to_arrays(current).items():
+        if name.startswith("towers/"):
+            np.testing.assert_array_equal(array, untouched[name], err_msg=name)
+    assert [result.loss for result in results] == [None]
+    np.testing.assert_array_equal(ranks, Run(items=30).learn(LOG[:128]), err_msg="as with a tower that says nothing")
+    assert current.combiner.shared[-1] == 0, "and weighs nothing"

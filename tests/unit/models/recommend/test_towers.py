@@ -101,7 +101,7 @@ def test_flavours():
 
 def test_an_unknown_flavour_is_refused(monkeypatch):
     monkeypatch.setattr(jaxtyping.config, "jaxtyping_disable", True)  # in production nothing checks types
-    with pytest.raises(FlavourError, match="collaborative, content or hybrid, got 'sweet'"):
+    with pytest.raises(FlavourError, match="one of collaborative, content, hybrid, counts, got 'sweet'"):
         TowerConfig(flavour="sweet")  # type: ignore[arg-type]
     assert issubclass(FlavourError, ModelError)
 

@@ -155,7 +155,7 @@ def test_order_is_time_then_position_and_take_keeps_vocabularies(tmp_path: Path)
         ("log.csv", "user_id,item_id,timestamp\n", "expected a log with events, got none"),
         ("log.csv", "", "expected a readable event log"),
         ("log.csv", "user,item_id,timestamp\nu,a,1\n", r"without user_id\); rename or add"),
-        ("log.csv", "user_id,item_id\nu,a\n", r"without timestamp\)"),
+        ("log.csv", "user_id,item_id\nu,a\n", r"without timestamp_ms or timestamp\); rename or add"),
         ("log.csv", "user_id,item_id,timestamp\nu,a,1\n,b,2\n", r"a user_id in every event.*first at event 1"),
         ("log.csv", "user_id,item_id,timestamp\nu,a,1\nu,b,\n", r"a timestamp in every event.*first at event 1"),
         ("log.csv", "user_id,item_id,timestamp\nu,a,yesterday\n", "expected a readable event log"),

@@ -56,7 +56,7 @@ REFUSED: list[tuple[str, str]] = [
     ("[model.towers]\nsize = 3", "model.towers.size is no setting"),
     (
         "[model.towers]\nflavour = 'vanilla'",
-        "model.towers.flavour must be one of collaborative, content, hybrid, got 'vanilla'",
+        "model.towers.flavour must be one of collaborative, content, hybrid, counts, got 'vanilla'",
     ),
     ("[model.training]\nreplayed = 2.0", "replayed must be between 0 and 1, got 2.0"),
     (

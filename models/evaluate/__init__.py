@@ -1,0 +1,1 @@
+"""Judging rankings: protocols, baselines and figures over columns of a log; arrays in, arrays out."""
