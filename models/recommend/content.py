@@ -1,8 +1,8 @@
-"""Content features of an item: hashed words, n-grams and labels, one unit vector an item.
+"""Content features of an item: hashed words, n-grams and labels, one unit vector an item; and its words as one text.
 
-A stand-in for a text encoder with the same shape: whatever gives float32 [C] per item fits in its place.
 Each group (tags, title, text, creator, language, year) is hashed with signs and brought to a length of its own
-before the whole is normalised, so that a long text does not drown three tags.
+before the whole is normalised, so that a long text does not drown three tags. Where a text encoder is in use, its
+vector of `text_of` stands beside the hashed features: labels such as a creator's name mean nothing to an encoder.
 """
 
 import hashlib
@@ -72,3 +72,11 @@ def content_features(groups: dict[str, list[str]], *, dim: int) -> F32:
             whole += np.float32(_GROUP_LENGTHS[group]) * part / length
     length = np.linalg.norm(whole)
     return whole if length == 0 else (whole / length).astype(np.float32)
+
+
+def text_of(*, title: str = "", text: str = "", tags: Sequence[str] = ()) -> str:
+    """What an encoder reads of an item: title, tags and text as sentences; empty where there is nothing.
+
+    Tags come before the text, which may be cut.
+    """
+    return ". ".join(part for part in (title.strip(), ", ".join(tags), text.strip()) if part)

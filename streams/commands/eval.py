@@ -38,12 +38,16 @@ def eval(log: str, order: str, first: int | None, config: Path | None, as_json: 
     from streams.replay.logs import read_log
     from streams.replay.prequential import evaluate
     from streams.roles.model_config import model_config_of
+    from streams.text.choice import chosen_encoder
+    from streams.text.installed import encoder_of, is_installed
 
     events = read_log(locate(log, cache_dir=settings.logs_dir))
     if order == "shuffled-ties":
         events = events.with_ties_shuffled(seed=settings.trainer.seed)
     if first is not None:
         events = events.head(first)
+    text_encoder = chosen_encoder(settings.text_encoder, saved=None, is_there=is_installed(settings))
+    model = model_config_of(settings, text_encoder=text_encoder)
     columns = [TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn()]
     started_s = time.monotonic()
     with Progress(*columns, console=Console(stderr=True), disable=as_json) as progress:
@@ -53,16 +57,19 @@ def eval(log: str, order: str, first: int | None, config: Path | None, as_json: 
             progress.update(task, completed=done, description=f"{events.name}  HR@10 {figures.hr_at_10[0]:.4f}")
 
         result = evaluate(
-            events, model_config_of(settings), batch_size=settings.trainer.batch_size, on_batch=show
+            events, model, batch_size=settings.trainer.batch_size, encode=encoder_of(settings, model), on_batch=show
         )  # fmt: skip
     elapsed_s = time.monotonic() - started_s
     if as_json:
-        print_json(result.to_dict() | {"order": order, "events_per_s": len(events) / max(elapsed_s, 1e-9)})
+        print_json(
+            result.to_dict()
+            | {"order": order, "text_encoder": text_encoder, "events_per_s": len(events) / max(elapsed_s, 1e-9)}
+        )
     else:
-        _print_table(result, elapsed_s)
+        _print_table(result, text_encoder, elapsed_s)
 
 
-def _print_table(result: Evaluation, elapsed_s: float) -> None:
+def _print_table(result: Evaluation, text_encoder: str, elapsed_s: float) -> None:
     from rich.console import Console
     from rich.table import Table
 
@@ -73,6 +80,7 @@ def _print_table(result: Evaluation, elapsed_s: float) -> None:
     console.print(table)
     console.print(
         f"{result.scored:,} of {result.events:,} events scored (after the first tenth, repeats left out), "
-        f"HR@10 +- {result.standard_error:.4f} standard error; {result.events / max(elapsed_s, 1e-9):,.0f} events/s",
+        f"HR@10 +- {result.standard_error:.4f} standard error; {result.events / max(elapsed_s, 1e-9):,.0f} events/s; "
+        f"text encoder: {text_encoder}",
         highlight=False,
     )

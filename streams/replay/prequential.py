@@ -14,6 +14,7 @@ from models.recommend import metrics
 from models.recommend.combiner import RANKERS
 from models.recommend.state import ModelConfig
 from streams.contract import rules
+from streams.cores.contents import Encode
 from streams.cores.learn import Learner
 from streams.replay import convert
 from streams.replay.logs import EventLog
@@ -70,14 +71,16 @@ def evaluate(
     config: ModelConfig,
     *,
     batch_size: int = 512,
+    encode: Encode | None = None,
     on_batch: Callable[[int, metrics.Figures], None] | None = None,
 ) -> Evaluation:
     """Play the whole log through a fresh `Learner`.
 
     Args:
+      encode: reads the catalogue's words, where ``config`` wants that.
       on_batch: called with the events done and the figures of the batch, for a progress bar.
     """
-    learner = Learner(config)
+    learner = Learner(config, encode=encode)
     catalogue = list(convert.to_items(log.catalogue))
     for first in range(0, len(catalogue), 4096):
         learner.learn(catalogue[first : first + 4096])
