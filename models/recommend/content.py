@@ -11,10 +11,12 @@ from collections.abc import Iterator, Sequence
 
 import numpy as np
 
+from models.errors import ShapeError
 from models.typing import F32
 
 _WORD = re.compile(r"\w+")
 _YEAR = re.compile(r"\((\d{4})\)")
+_MIX = 2_654_435_761
 _GROUP_LENGTHS = {"tag": 1.0, "creator": 0.7, "title": 0.5, "text": 0.5, "year": 0.5, "language": 0.3}
 _TEXT_WORDS = 200
 
@@ -80,3 +82,29 @@ def text_of(*, title: str = "", text: str = "", tags: Sequence[str] = ()) -> str
     Tags come before the text, which may be cut.
     """
     return ". ".join(part for part in (title.strip(), ", ".join(tags), text.strip()) if part)
+
+
+def folded(vectors: F32, dim: int) -> F32:
+    """Vectors of an encoder in fewer numbers: each new number is a signed sum of every ``dim``-th old one.
+
+    Angles stay what they were up to a spread of about 1 / sqrt(dim), and a row of content costs less memory and the
+    item tower less time.
+
+    Args:
+      vectors: float32 [M, E]; E is a multiple of ``dim``.
+
+    Returns:
+      float32 [M, dim] of length 1; zero where the vector is zero.
+
+    References:
+      Weinberger et al., Feature Hashing for Large Scale Multitask Learning, ICML 2009.
+    """
+    count, size = vectors.shape
+    if size % dim:
+        raise ShapeError(f"vectors must have a multiple of {dim} numbers to be folded into so many, got {size}")
+    codes = np.arange(size, dtype=np.uint64) * np.uint64(_MIX) >> np.uint64(16)
+    signs = np.where(codes & np.uint64(1), np.float32(1.0), np.float32(-1.0))
+    sums = (vectors * signs[None]).reshape(count, size // dim, dim).sum(axis=1)
+    lengths = np.linalg.norm(sums, axis=1, keepdims=True)
+    unit: F32 = np.divide(sums, lengths, out=np.zeros_like(sums), where=lengths > 0)
+    return unit

@@ -24,8 +24,8 @@ MAX_CONTENT_DIM = 1024
 Flavour = Literal["collaborative", "content", "hybrid"]
 TextEncoder = Literal["hashed", "minilm"]
 """What reads an item's words: "hashed" only hashes them, "minilm" adds the vector of a pretrained encoder."""
-TEXT_DIMS: Final[dict[str, int]] = {"hashed": 0, "minilm": 384}
-"""Numbers that each adds to an item's content."""
+TEXT_DIMS: Final[dict[str, int]] = {"hashed": 0, "minilm": 128}
+"""Numbers that each adds to an item's content: MiniLM's 384, folded."""
 
 
 class FlavourError(ModelError):

@@ -5,13 +5,13 @@ from collections.abc import Callable, Sequence
 import numpy as np
 
 from models.errors import ConfigError
-from models.recommend.content import content_features, text_of, tokens
+from models.recommend.content import content_features, folded, text_of, tokens
 from models.recommend.towers import TowerConfig
 from models.typing import F32
 from streams.contract.events import Item
 
 Encode = Callable[[Sequence[str]], F32]
-"""Texts -> one vector a text, float32 [M, T], of length 1. A pure function of each text alone: a replay needs that."""
+"""Texts -> one vector a text, float32 [M, E], of length 1. A pure function of each text alone: a replay needs that."""
 
 
 def features(item: Item, dim: int) -> F32:
@@ -21,7 +21,7 @@ def features(item: Item, dim: int) -> F32:
 
 
 def contents(items: Sequence[Item], towers: TowerConfig, encode: Encode | None) -> F32:
-    """Content of the items, float32 [M, C]: hashed features, then the vector of the words; zero where there are none.
+    """Content of the items, float32 [M, C]: hashed features, then the folded vector of the words; zero without words.
 
     Raises:
       ConfigError: the towers want an encoder and there is none.
@@ -35,5 +35,5 @@ def contents(items: Sequence[Item], towers: TowerConfig, encode: Encode | None) 
     vectors = np.zeros((len(items), towers.text_dim), np.float32)
     told = [at for at, text in enumerate(texts) if text]
     if told:
-        vectors[told] = encode([texts[at] for at in told])
+        vectors[told] = folded(encode([texts[at] for at in told]), towers.text_dim)
     return np.concatenate([hashed, vectors], axis=1)

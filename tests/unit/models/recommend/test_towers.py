@@ -109,10 +109,10 @@ def test_an_unknown_flavour_is_refused(monkeypatch):
 def test_the_content_holds_hashed_features_and_then_the_text(monkeypatch):
     hashed = TowerConfig(content_dim=128)
     assert (hashed.hashed_dim, hashed.text_dim) == (128, 0)
-    both = TowerConfig(content_dim=512, text_encoder="minilm")
-    assert (both.hashed_dim, both.text_dim) == (128, 384)
-    with pytest.raises(ConfigError, match="room for hashed features beside the 384 numbers of minilm, got 384"):
-        TowerConfig(content_dim=384, text_encoder="minilm")
+    both = TowerConfig(content_dim=256, text_encoder="minilm")
+    assert (both.hashed_dim, both.text_dim) == (128, 128)
+    with pytest.raises(ConfigError, match="room for hashed features beside the 128 numbers of minilm, got 128"):
+        TowerConfig(content_dim=128, text_encoder="minilm")
     monkeypatch.setattr(jaxtyping.config, "jaxtyping_disable", True)
     with pytest.raises(ConfigError, match="text_encoder must be one of hashed, minilm, got 'psychic'"):
         TowerConfig(text_encoder="psychic")  # type: ignore[arg-type]

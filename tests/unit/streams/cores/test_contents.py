@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from models.errors import ConfigError
-from models.recommend.content import text_of
+from models.recommend.content import folded, text_of
 from models.recommend.state import from_arrays, to_arrays
 from models.recommend.towers import TEXT_DIMS, TowerConfig
 from streams.contract.events import Item
@@ -54,13 +54,14 @@ def test_what_an_encoder_reads(item, want) -> None:
 def test_text_vectors_stand_behind_the_hashed_features() -> None:
     silent = Item(item_id="silent", title="", creator="somebody")
     got = contents([ITEMS[0], silent, ITEMS[1]], WIDE, fake_vectors)
-    assert got.shape == (3, 400)
+    assert got.shape == (3, 144)
     assert got.dtype == np.float32
     for row, item in enumerate([ITEMS[0], silent, ITEMS[1]]):
         np.testing.assert_array_equal(got[row, :16], features(item, 16))
-    np.testing.assert_array_equal(got[[0, 2], 16:], fake_vectors(["Film 0. drama, tag 0", "Film 1. drama, tag 1"]))
+    vectors = fake_vectors(["Film 0. drama, tag 0", "Film 1. drama, tag 1"])
+    np.testing.assert_array_equal(got[[0, 2], 16:], folded(vectors, 128))
     assert not got[1, 16:].any(), "who has no words has no text vector"
-    assert contents([silent], WIDE, nobody).shape == (1, 400)
+    assert contents([silent], WIDE, nobody).shape == (1, 144)
 
 
 def test_without_an_encoder_there_are_hashed_features_alone() -> None:
@@ -83,7 +84,7 @@ def test_the_content_does_not_depend_on_how_the_log_was_cut() -> None:
     content = np.asarray(one.state.towers.tables.content)
     np.testing.assert_array_equal(content, np.asarray(other.state.towers.tables.content))
     row = one.state.items.row("i4")
-    np.testing.assert_array_equal(content[row, 16:], fake_vectors(["Film 4. drama, tag 1"])[0])
+    np.testing.assert_array_equal(content[row, 16:], folded(fake_vectors(["Film 4. drama, tag 1"]), 128)[0])
 
 
 def test_a_state_goes_on_without_encoding_again() -> None:

@@ -77,12 +77,12 @@ def test_what_is_wrong_is_named(tmp_path: Path, toml: str, words: str) -> None:
 def test_a_text_encoder_adds_its_numbers_and_is_in_the_fingerprint(tmp_path: Path) -> None:
     given = settings(tmp_path, "[model.towers]\ncontent_dim = 64")
     hashed, minilm = model_config_of(given), model_config_of(given, text_encoder="minilm")
-    assert (hashed.towers.content_dim, minilm.towers.content_dim) == (64, 64 + 384)
+    assert (hashed.towers.content_dim, minilm.towers.content_dim) == (64, 64 + 128)
     assert minilm.towers.hashed_dim == hashed.towers.hashed_dim == 64
     assert "; text hashed; " in fingerprint_of(hashed)
     assert "; text minilm; " in fingerprint_of(minilm)
-    with pytest.raises(SettingsError, match="content_dim 1 to 1024, got 64 and 1084"):
-        model_config_of(settings(tmp_path, "[model.towers]\ncontent_dim = 700"), text_encoder="minilm")
+    with pytest.raises(SettingsError, match="content_dim 1 to 1024, got 64 and 1028"):
+        model_config_of(settings(tmp_path, "[model.towers]\ncontent_dim = 900"), text_encoder="minilm")
 
 
 def test_a_fingerprint_tells_configurations_apart_and_names_the_software() -> None:

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import numpy as np
 import pytest
 
+from models.recommend.content import folded
 from models.recommend.state import fresh, to_arrays
 from streams.durability import snapshots
 from streams.errors import SettingsError
@@ -14,7 +16,9 @@ from streams.roles.recommender import RecommenderRole
 from streams.roles.trainer import Trainer
 from streams.settings import Settings
 from streams.text.choice import META
+from streams.text.encoder import MiniLM
 from streams.text.files import find_files
+from tests.factories import make_item
 
 SIZES = {"towers": {"dim": 8, "content_dim": 16, "window": 8}}
 
@@ -31,10 +35,16 @@ def save_snapshot(given: Settings, learned_with: str) -> None:
     snapshots.save(given.snapshot_dir, 1, to_arrays(fresh(config)), offsets={}, meta={META: learned_with, "clocks": {}})
 
 
+def _folder() -> Path:
+    folder = find_files(Path("nowhere"))
+    if folder is None:
+        pytest.skip("the wheel of MiniLM is not installed")
+    return folder
+
+
 @pytest.fixture
 def _needs_the_wheel() -> None:
-    if find_files(Path("nowhere")) is None:
-        pytest.skip("the wheel of MiniLM is not installed")
+    _folder()
 
 
 @pytest.mark.usefixtures("_needs_the_wheel")
@@ -53,6 +63,11 @@ def test_auto_takes_the_encoder_that_is_there_and_says_so(tmp_path: Path) -> Non
     trainer = Trainer(settings(tmp_path, "auto"))
     assert trainer.config.towers.text_encoder == "minilm"
     assert "; text minilm; " in trainer.fingerprint
+    trainer.learner.learn([make_item(item_id="i", title="Alien (1979)", tags=["Horror"])])
+    row = trainer.learner.state.items.row("i")
+    content = np.asarray(trainer.learner.state.towers.tables.content)[row]
+    np.testing.assert_array_equal(content[16:], folded(MiniLM(_folder())(["Alien (1979). Horror"]), 128)[0])
+    assert (tmp_path / "cache" / "text-vectors.sqlite").is_file()
 
 
 def test_a_state_is_not_continued_with_another_encoder(tmp_path: Path) -> None:
