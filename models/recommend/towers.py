@@ -89,7 +89,7 @@ class ItemRows(NamedTuple):
 
     Attributes:
       id: ID embedding and bias in the last column, float32 [M, D + 1].
-      content: hashed features and text vector, each of unit length or zero, float32 [M, C].
+      content: hashed features of unit length, then the text vector; either may be zero, float32 [M, C].
       seen: sightings, float32 [M].
     """
 

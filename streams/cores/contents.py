@@ -10,6 +10,8 @@ from models.recommend.towers import TowerConfig
 from models.typing import F32
 from streams.contract.events import Item
 
+TEXT_LENGTH = 1.5
+"""Length of a text vector beside the 1 of the hashed features, whose signs say less."""
 Encode = Callable[[Sequence[str]], F32]
 """Texts -> one vector a text, float32 [M, E], of length 1. A pure function of each text alone: a replay needs that."""
 
@@ -35,5 +37,5 @@ def contents(items: Sequence[Item], towers: TowerConfig, encode: Encode | None) 
     vectors = np.zeros((len(items), towers.text_dim), np.float32)
     told = [at for at, text in enumerate(texts) if text]
     if told:
-        vectors[told] = folded(encode([texts[at] for at in told]), towers.text_dim)
+        vectors[told] = np.float32(TEXT_LENGTH) * folded(encode([texts[at] for at in told]), towers.text_dim)
     return np.concatenate([hashed, vectors], axis=1)

@@ -59,7 +59,7 @@ def test_text_vectors_stand_behind_the_hashed_features() -> None:
     for row, item in enumerate([ITEMS[0], silent, ITEMS[1]]):
         np.testing.assert_array_equal(got[row, :16], features(item, 16))
     vectors = fake_vectors(["Film 0. drama, tag 0", "Film 1. drama, tag 1"])
-    np.testing.assert_array_equal(got[[0, 2], 16:], folded(vectors, 128))
+    np.testing.assert_array_equal(got[[0, 2], 16:], np.float32(1.5) * folded(vectors, 128))
     assert not got[1, 16:].any(), "who has no words has no text vector"
     assert contents([silent], WIDE, nobody).shape == (1, 144)
 
@@ -84,7 +84,9 @@ def test_the_content_does_not_depend_on_how_the_log_was_cut() -> None:
     content = np.asarray(one.state.towers.tables.content)
     np.testing.assert_array_equal(content, np.asarray(other.state.towers.tables.content))
     row = one.state.items.row("i4")
-    np.testing.assert_array_equal(content[row, 16:], folded(fake_vectors(["Film 4. drama, tag 1"]), 128)[0])
+    np.testing.assert_array_equal(
+        content[row, 16:], np.float32(1.5) * folded(fake_vectors(["Film 4. drama, tag 1"]), 128)[0]
+    )
 
 
 def test_a_state_goes_on_without_encoding_again() -> None:

@@ -9,6 +9,7 @@ import pytest
 
 from models.recommend.content import folded
 from models.recommend.state import fresh, to_arrays
+from streams.cores.contents import TEXT_LENGTH
 from streams.durability import snapshots
 from streams.errors import SettingsError
 from streams.roles.model_config import model_config_of
@@ -66,7 +67,9 @@ def test_auto_takes_the_encoder_that_is_there_and_says_so(tmp_path: Path) -> Non
     trainer.learner.learn([make_item(item_id="i", title="Alien (1979)", tags=["Horror"])])
     row = trainer.learner.state.items.row("i")
     content = np.asarray(trainer.learner.state.towers.tables.content)[row]
-    np.testing.assert_array_equal(content[16:], folded(MiniLM(_folder())(["Alien (1979). Horror"]), 128)[0])
+    np.testing.assert_array_equal(
+        content[16:], np.float32(TEXT_LENGTH) * folded(MiniLM(_folder())(["Alien (1979). Horror"]), 128)[0]
+    )
     assert (tmp_path / "cache" / "text-vectors.sqlite").is_file()
 
 
