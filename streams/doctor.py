@@ -19,6 +19,8 @@ from typing import TYPE_CHECKING, Final, Literal
 from streams.contract.topics import TOPICS
 from streams.errors import BrokerError, MarqueeError, SnapshotError
 from streams.settings import Settings
+from streams.text.choice import HOW_TO_GET
+from streams.text.files import find_files
 
 if TYPE_CHECKING:
     from streams.transport.admin import TopicDifference
@@ -171,6 +173,19 @@ def check_snapshot_dir(folder: Path, *, free_bytes: Callable[[Path], int] | None
     return Finding(what="snapshot_dir", verdict="ok", found=found)
 
 
+def check_text_encoder(wish: str, folder: Path | None) -> Finding:
+    """Is the text encoder there, if it is wanted? ``folder`` has its files; None: nobody has."""
+    what = "text encoder"
+    if folder is not None:
+        return Finding(what=what, verdict="ok", found=f"text_encoder {wish}, MiniLM in {folder}")
+    if wish == "hashed":
+        return Finding(what=what, verdict="ok", found="text_encoder hashed, MiniLM not needed")
+    remedy = f"{HOW_TO_GET} to have new items known by what their words mean"
+    if wish == "minilm":
+        return Finding(what=what, verdict="failed", found="text_encoder minilm, and no MiniLM here", remedy=remedy)
+    return Finding(what=what, verdict="warning", found="no MiniLM here, words are only hashed", remedy=remedy)
+
+
 def check_settings(load: Callable[[], Settings]) -> tuple[Settings | None, Finding]:
     """Are the settings right? Gives them when they are."""
     try:
@@ -227,7 +242,10 @@ def check_this_machine(versions: Mapping[str, str], settings: Settings | None) -
         check_faiss(_faiss_gpu_count),
         check_devices(_jax_platforms),
     ]
-    return findings if settings is None else [*findings, check_snapshot_dir(settings.snapshot_dir)]
+    if settings is None:
+        return findings
+    encoder = check_text_encoder(settings.text_encoder, find_files(settings.encoders_dir))
+    return [*findings, check_snapshot_dir(settings.snapshot_dir), encoder]
 
 
 def _free_bytes(folder: Path) -> int:

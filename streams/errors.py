@@ -61,3 +61,7 @@ class SnapshotError(DurabilityError):
 
 class RoleError(MarqueeError):
     """A role could not be started or ended unexpectedly."""
+
+
+class TextEncoderError(MarqueeError):
+    """The files of a pretrained text encoder are not there, or are others than those we know."""

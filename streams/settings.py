@@ -129,6 +129,7 @@ class Settings(Checked):
       prefix: put before every topic name, with a dot; may be empty.
       snapshot_dir: where snapshots live; local, writable, private to this installation.
       cache_dir: where fetched logs and downloads live; may be deleted at any time.
+      text_encoder: what reads the words of the catalogue; "auto" takes MiniLM where its files are.
       model: the learner's own table, not checked here.
     """
 
@@ -140,6 +141,7 @@ class Settings(Checked):
     ))  # fmt: skip
     snapshot_dir: Path = folder("marquee-data/snapshots")  # noqa: RUF009 - an immutable value
     cache_dir: Path = folder("~/.cache/marquee")  # noqa: RUF009 - an immutable value
+    text_encoder: str = one_of("auto", ("auto", "minilm", "hashed"))
     security: SecuritySettings = SecuritySettings()
     trainer: TrainerSettings = TrainerSettings()
     recommender: RecommenderSettings = RecommenderSettings()
@@ -149,6 +151,16 @@ class Settings(Checked):
     def logs_dir(self) -> Path:
         """Where fetched event logs live."""
         return self.cache_dir / "logs"
+
+    @property
+    def encoders_dir(self) -> Path:
+        """Where fetched text encoders live."""
+        return self.cache_dir / "encoders"
+
+    @property
+    def text_vectors_path(self) -> Path:
+        """Where vectors of texts are cached."""
+        return self.cache_dir / "text-vectors.sqlite"
 
     @classmethod
     def from_env(cls, environ: Mapping[str, str] | None = None, *, path: Path | None = None) -> Self:

@@ -17,8 +17,11 @@ MODEL_TABLES: dict[str, type[Any]] = {
     "model.towers": TowerConfig,
     "model.training": TrainingConfig,
 }
-SET_ELSEWHERE = {"model": {"towers", "training", "evaluate_sample", "seed"}}
-"""Fields of a model's config that are tables of their own, or that the trainer's settings decide."""
+SET_ELSEWHERE = {
+    "model": {"towers", "training", "evaluate_sample", "seed"},
+    "model.towers": {"text_encoder"},
+}
+"""Fields of a model's config that are tables of their own, or that other settings decide."""
 
 
 def setting_rows() -> dict[str, list[list[str]]]:

@@ -83,9 +83,8 @@ def tower_logits(state: State, columns: Columns, pos: I32, scored: Bools, config
 
 def all_vectors(state: State, config: ModelConfig) -> jax.Array:
     """Tower vectors of every row of capacity, bias in the last column, float32 [V, D + 1]."""
-    rows = np.arange(state.items.capacity, dtype=np.int32)
-    vectors: jax.Array = step.item_vectors(
-        state.towers.weights, state.towers.tables, rows, state.counts.seen, config=config.towers
+    vectors: jax.Array = step.all_item_vectors(
+        state.towers.weights, state.towers.tables, state.counts.seen, config=config.towers
     )
     return vectors
 

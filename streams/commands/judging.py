@@ -12,8 +12,10 @@ import click
 if TYPE_CHECKING:
     from models.recommend.metrics import Figures
     from models.recommend.state import ModelConfig
+    from streams.cores.contents import Encode
     from streams.replay.evaluation import Heard
     from streams.replay.logs import EventLog
+    from streams.settings import Settings
 
 protocol_option = click.option(
     "--protocol", type=click.Choice(["prequential", "leave-one-out", "temporal"]), default="prequential",
@@ -36,6 +38,24 @@ resamples_option = click.option(
     "--resamples", type=click.IntRange(min=2), default=1_000, show_default=True,
     help="Resamples of the users that the intervals are taken from.",
 )  # fmt: skip
+
+
+def model_of(settings: Settings, *, flavour: str | None = None) -> tuple[ModelConfig, Encode | None]:
+    """The configuration that a trainer without a snapshot would learn with, and what reads the catalogue's words.
+
+    Args:
+      flavour: of the towers, instead of the settings'.
+
+    Raises:
+      SettingsError: a value that the model refuses, or an encoder that is not on this machine.
+    """
+    from streams.roles.model_config import model_config_of
+    from streams.text.choice import chosen_encoder
+    from streams.text.installed import encoder_of, is_installed
+
+    text_encoder = chosen_encoder(settings.text_encoder, saved=None, is_there=is_installed(settings))
+    config = with_flavour(model_config_of(settings, text_encoder=text_encoder), flavour)
+    return config, encoder_of(settings, config)
 
 
 def with_flavour(config: ModelConfig, flavour: str | None) -> ModelConfig:

@@ -6,6 +6,7 @@ caller's decision.
 """
 
 import hashlib
+from collections.abc import Mapping
 from typing import Any, Final, NamedTuple
 
 import jax
@@ -25,6 +26,8 @@ TOWER_KEY: Final = "hybrid"
 MOVED = 0.05
 """A vector that moved by more than this share of its length is published again."""
 COMBINER_PARTS: Final = ("shared", "by_history", "by_gap")
+ITEM_TOWER: Final = "towers/content/"
+"""Where the names of the item tower's weights begin."""
 STRIPE = 16_384
 """Unchanged rows that are looked at for movement at one flush; a larger catalogue is looked at in turns."""
 MOVED_SHARE = 8
@@ -141,9 +144,25 @@ def combiner_arrays(combiner: Combiner) -> dict[str, NDArray[np.generic]]:
 
 
 def tower_arrays(weights: Any) -> dict[str, NDArray[np.generic]]:
-    """The dense weights by their path in the module, in tree order."""
+    """The dense weights by their path in the module, in tree order, but for the item tower's.
+
+    What the item tower makes of an item's content travels as the item's vector, so a recommender needs neither those
+    weights nor a text encoder.
+    """
     leaves, _ = jax.tree_util.tree_flatten_with_path(weights)
-    return {"towers" + "".join(f"/{_name(key)}" for key in path): np.asarray(leaf) for path, leaf in leaves}
+    named = {_path(path): np.asarray(leaf) for path, leaf in leaves}
+    return {name: array for name, array in named.items() if not name.startswith(ITEM_TOWER)}
+
+
+def with_tower_arrays(weights: Any, arrays: Mapping[str, NDArray[np.generic]]) -> Any:
+    """``weights`` with those arrays of `tower_arrays`; the others stay."""
+    return jax.tree_util.tree_map_with_path(
+        lambda path, leaf: jax.numpy.array(arrays[_path(path)]) if _path(path) in arrays else leaf, weights
+    )
+
+
+def _path(path: Any) -> str:
+    return "towers" + "".join(f"/{_name(key)}" for key in path)
 
 
 def _name(key: Any) -> str:

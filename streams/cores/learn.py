@@ -10,11 +10,11 @@ from typing import Any, Final, NamedTuple, get_args
 import numpy as np
 
 from models.recommend import learning, pools, state
-from models.recommend.content import content_features, tokens
 from models.recommend.learning import Columns, Judged, Judging, Learnt
 from models.recommend.state import ModelConfig, State
 from streams.contract import rules
 from streams.contract.events import Action, Interaction, Item, User
+from streams.cores.contents import Encode, contents
 from streams.cores.histories import without_repeats
 
 ACTION_CODES: Final[dict[str, int]] = {word: code for code, word in enumerate(get_args(Action), start=1)}
@@ -51,11 +51,24 @@ class Learned(NamedTuple):
 
 
 class Learner:
-    """Owns the one state; one thread calls it."""
+    """Owns the one state; one thread calls it.
 
-    def __init__(self, config: ModelConfig, *, first: State | None = None, judging: Judging = Judging()) -> None:  # noqa: B008
+    Args:
+      judging: how each event is ranked before it is learned.
+      encode: reads the catalogue's words; needed where ``config`` says that a text encoder does.
+    """
+
+    def __init__(
+        self,
+        config: ModelConfig,
+        *,
+        first: State | None = None,
+        judging: Judging = Judging(),  # noqa: B008
+        encode: Encode | None = None,
+    ) -> None:
         self.config = config
         self.judging = judging
+        self._encode = encode
         self.state = first or state.fresh(config)
         self.evicted_items: list[tuple[str, int]] = []
         """Items that lost their row since the caller last looked; it empties the list."""
@@ -128,8 +141,7 @@ class Learner:
         if listed:
             self.state.items.admit((item.item_id for item in listed), at_once=True)
             rows = self.state.items.rows(item.item_id for item in listed)
-            content = np.stack([features(item, self.config.towers.content_dim) for item in listed])
-            learning.list_items(self.state, rows, content, self.config)
+            learning.list_items(self.state, rows, contents(listed, self.config.towers, self._encode), self.config)
         gone = self.state.items.rows(entry.item_id for entry in newest.values() if isinstance(entry, Withdrawn))
         learning.withdraw_items(self.state, gone[gone > 0])
 
@@ -139,9 +151,3 @@ class Learner:
             self.state.users.evict([row])
             pools.clear_row(self.state.histories, row)
             pools.clear_row(self.state.hidden, row)
-
-
-def features(item: Item, dim: int) -> "np.typing.NDArray[np.float32]":
-    """Content features of an item of the catalogue, float32 [dim]."""
-    groups = tokens(title=item.title, text=item.text, tags=item.tags, creator=item.creator, language=item.language)
-    return content_features(groups, dim=dim)

@@ -7,7 +7,6 @@ both compute scores by the same code. One thread owns it.
 from collections.abc import Iterable, Sequence
 from typing import Any, Final
 
-import jax
 import numpy as np
 
 from index.live import LiveConfig, LiveIndex
@@ -23,7 +22,14 @@ from streams.contract import rules
 from streams.contract.arrays import array_from_tensor
 from streams.contract.events import Interaction, Item, ItemState, ModelRef, ModelWeights, User
 from streams.cores import histories
-from streams.cores.announce import COMBINER_PARTS, combiner_arrays, item_vectors, tower_arrays, weights_hash
+from streams.cores.announce import (
+    COMBINER_PARTS,
+    combiner_arrays,
+    item_vectors,
+    tower_arrays,
+    weights_hash,
+    with_tower_arrays,
+)
 from streams.cores.catalogue import Catalogue
 from streams.cores.item_states import columns_of, has_sizes, largest_row, write_counts
 from streams.cores.learn import ACTION_CODES
@@ -149,8 +155,7 @@ class Serving:
         self.combiner = self.combiner._replace(
             **{name: np.array(arrays[f"combiner/{name}"]) for name in COMBINER_PARTS}
         )
-        leaves = [arrays[name] for name in tower_arrays(self.weights)]
-        self.weights = jax.tree.unflatten(jax.tree.structure(self.weights), [jax.numpy.array(leaf) for leaf in leaves])
+        self.weights = with_tower_arrays(self.weights, arrays)
         self.counts.clock[0] = max(int(self.counts.clock[0]), weights.clock_events)
         self.newest_ms = max(self.newest_ms, weights.clock_ms)
         self.model = ModelRef(version=version, step=weights.step, state_hash=weights.state_hash)

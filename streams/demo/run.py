@@ -89,9 +89,13 @@ def chosen(log: EventLog, *, events: int, follow: str | None) -> EventLog:
 
 
 def settings_toml(snapshot_dir: Path) -> str:
-    """The roles' settings: snapshots of their own, small steps to watch, a slate after every interaction."""
+    """The roles' settings: snapshots of their own, small steps to watch, a slate after every interaction.
+
+    Words are only hashed: encoding the catalogue would take a good part of the demo's two minutes.
+    """
     return (
         f"snapshot_dir = {json.dumps(str(snapshot_dir))}\n"
+        'text_encoder = "hashed"\n'
         "[trainer]\nsnapshot_every_steps = 0\nbatch_size = 128\nlinger_ms = 100\n"
         "[recommender]\npush_slates = true\npush_interval_ms = 0\n"
     )

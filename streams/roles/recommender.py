@@ -15,7 +15,8 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from models.errors import StateError
-from models.recommend.state import from_arrays
+from models.recommend.state import Arrays, from_arrays
+from models.recommend.towers import TextEncoder
 from streams.connect import connection_of
 from streams.contract import codec, rules, topics
 from streams.contract.codec import Rejected, decoder
@@ -24,6 +25,7 @@ from streams.cores.pushes import Push, Pushes
 from streams.cores.recommend import RecommendConfig, Recommender
 from streams.cores.serving import Serving
 from streams.durability import snapshots
+from streams.durability.snapshots import SnapshotRef
 from streams.errors import SnapshotError
 from streams.roles.answering import Answering
 from streams.roles.clock import EventClock
@@ -31,6 +33,7 @@ from streams.roles.decoding import letter_for
 from streams.roles.model_config import model_config_of
 from streams.roles.turns import Turns
 from streams.settings import Settings
+from streams.text.choice import saved_encoder
 from streams.transport.broadcast import BroadcastReader
 from streams.transport.bulk import BulkApp, BytesChunk, bulk_agent, bulk_app
 from streams.transport.merge import Source
@@ -57,7 +60,9 @@ class RecommenderRole:
 
     def __init__(self, settings: Settings, *, is_embedded: bool = False) -> None:
         self.settings = settings
-        config = model_config_of(settings)
+        found = snapshots.load_newest(settings.snapshot_dir)
+        text_encoder: TextEncoder = "hashed" if found is None else saved_encoder(found[0].meta)
+        config = model_config_of(settings, text_encoder=text_encoder)
         connection = connection_of(settings, is_embedded=is_embedded)
         self.names = {spec.name: topics.topic_name(settings.prefix, spec.name) for spec in topics.TOPICS}
         self.taken: dict[Source, int] = {}
@@ -65,7 +70,7 @@ class RecommenderRole:
         self.claimed: dict[Source, int] = {}
         """The same, once it is on its way into the state: a reassignment starts there."""
         self.serving = Serving(config)
-        self._restore()
+        self._restore(found)
         wishes = settings.recommender
         self.recommender = Recommender(
             self.serving,
@@ -97,8 +102,7 @@ class RecommenderRole:
         self.caught_up_epoch = -1
         self.app = self._app(connection)
 
-    def _restore(self) -> None:
-        found = snapshots.load_newest(self.settings.snapshot_dir)
+    def _restore(self, found: tuple[SnapshotRef, Arrays] | None) -> None:
         if found is None:
             return
         ref, arrays = found

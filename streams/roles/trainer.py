@@ -26,11 +26,14 @@ from streams.contract.events import Metric, SnapshotNotice
 from streams.cores.announce import TOWER_KEY, Announcer
 from streams.cores.learn import Entry, Learner
 from streams.durability import snapshots
+from streams.durability.snapshots import SnapshotRef
 from streams.errors import SnapshotError
 from streams.roles.decoding import KINDS, entries_of
 from streams.roles.model_config import fingerprint_of, model_config_of
 from streams.roles.serial import Serial
 from streams.settings import Settings
+from streams.text.choice import META, chosen_encoder, saved_encoder
+from streams.text.installed import encoder_of, is_installed
 from streams.transport.bulk import BulkApp, BytesChunk, bulk_agent, bulk_app
 from streams.transport.merge import Merger, Source, Stamped
 from streams.transport.publish import Out, PublishConfig, Publisher
@@ -66,7 +69,10 @@ class Trainer:
 
     def __init__(self, settings: Settings, *, is_embedded: bool = False) -> None:
         self.settings = settings
-        self.config = model_config_of(settings)
+        found = snapshots.load_newest(settings.snapshot_dir)
+        saved = None if found is None else saved_encoder(found[0].meta)
+        text_encoder = chosen_encoder(settings.text_encoder, saved=saved, is_there=is_installed(settings))
+        self.config = model_config_of(settings, text_encoder=text_encoder)
         self.fingerprint = fingerprint_of(self.config)
         connection = connection_of(settings, is_embedded=is_embedded)
         self.names = {spec.name: topics.topic_name(settings.prefix, spec.name) for spec in topics.TOPICS}
@@ -77,7 +83,7 @@ class Trainer:
         self.disk = Serial("snapshot")
         self.offsets: dict[Source, int] = {}
         self.clocks: dict[Source, int] = {}
-        self.learner = self._restored()
+        self.learner = self._restored(found)
         self.announcer = Announcer(self.config, fingerprint=self.fingerprint)
         self.window = np.zeros(metrics.SUMS)
         self.rejected = 0
@@ -96,15 +102,15 @@ class Trainer:
         self.idle = asyncio.Event()
         self.app = self._app(connection)
 
-    def _restored(self) -> Learner:
-        found = snapshots.load_newest(self.settings.snapshot_dir)
+    def _restored(self, found: tuple[SnapshotRef, Arrays] | None) -> Learner:
+        encode = encoder_of(self.settings, self.config)
         if found is None:
-            return Learner(self.config)
+            return Learner(self.config, encode=encode)
         ref, arrays = found
         self.offsets = {_source(name): offset for name, offset in ref.offsets.items()}
         self.clocks = {_source(name): clock for name, clock in ref.meta.get("clocks", {}).items()}
         try:
-            return Learner(self.config, first=from_arrays(dict(arrays), self.config))
+            return Learner(self.config, first=from_arrays(dict(arrays), self.config), encode=encode)
         except StateError as error:
             raise SnapshotError(f"{ref.uri}: {error}") from error
 
@@ -297,7 +303,8 @@ class Trainer:
             clocks = {f"{topic}/{partition}": at for (topic, partition), at in sorted(reached.clocks.items())}
             ref = await self.disk(
                 snapshots.save, self.settings.snapshot_dir, step, arrays, offsets=offsets,
-                meta={"clocks": clocks, "fingerprint": self.fingerprint}, keep=self.settings.trainer.keep_snapshots,
+                meta={"clocks": clocks, "fingerprint": self.fingerprint, META: self.config.towers.text_encoder},
+                keep=self.settings.trainer.keep_snapshots,
             )  # fmt: skip
             notice = SnapshotNotice(
                 version=step, uri=ref.uri, offsets=offsets, state_hash=ref.state_hash, fingerprint=self.fingerprint

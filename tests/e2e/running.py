@@ -28,6 +28,7 @@ WAIT_S = 240.0
 """How long a condition may take before a test gives up; on an idle machine all are met within seconds."""
 SETTINGS = """
 snapshot_dir = "{folder}/snapshots"
+text_encoder = "hashed"
 [trainer]
 batch_size = 64
 linger_ms = 20

@@ -115,6 +115,22 @@ def test_a_snapshot_dir_that_cannot_be_written(tmp_path: Path) -> None:
     assert "MARQUEE_SNAPSHOT_DIR" in proc.remedy
 
 
+@pytest.mark.parametrize(
+    ("wish", "is_there", "verdict", "found"),
+    [
+        ("auto", True, "ok", "text_encoder auto, MiniLM in /here"),
+        ("minilm", True, "ok", "text_encoder minilm, MiniLM in /here"),
+        ("hashed", False, "ok", "text_encoder hashed, MiniLM not needed"),
+        ("auto", False, "warning", "no MiniLM here, words are only hashed"),
+        ("minilm", False, "failed", "text_encoder minilm, and no MiniLM here"),
+    ],
+)
+def test_text_encoder(wish: str, is_there: bool, verdict: str, found: str) -> None:
+    finding = doctor.check_text_encoder(wish, Path("/here") if is_there else None)
+    assert (finding.verdict, finding.found) == (verdict, found)
+    assert ("marquee fetch minilm" in finding.remedy) == (verdict != "ok")
+
+
 def test_settings() -> None:
     def wrong() -> Settings:
         raise SettingsError("MARQUEE_BROKER must be host:port")
@@ -135,6 +151,7 @@ def test_this_machine_is_fine(tmp_path: Path) -> None:
     assert "failed" not in verdicts(findings)
     assert [finding.what for finding in findings] == [
         "python", "faust-streaming", "aiokafka", "packages", "faiss package", "faiss", "jax devices", "snapshot_dir",
+            "text encoder",
     ]  # fmt: skip
 
 

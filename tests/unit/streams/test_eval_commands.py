@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import json
+import os
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
+from unittest import mock
 
 import pytest
 
@@ -15,10 +18,16 @@ pytestmark = pytest.mark.usefixtures("in_its_own_folder")
 
 
 @pytest.fixture
-def in_its_own_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """No marquee.toml of somebody else's is read; tables are as wide as they need."""
+def in_its_own_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """No marquee.toml of somebody else's is read; tables are as wide as they need; no encoder is looked for.
+
+    The commands name cache folders in the environment: that ends with the test.
+    """
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("COLUMNS", "140")
+    monkeypatch.setenv("MARQUEE_TEXT_ENCODER", "hashed")
+    with mock.patch.dict(os.environ):
+        yield
 
 
 @pytest.fixture
@@ -55,6 +64,7 @@ def test_eval_says_its_figures_as_json(log: str, capsys: pytest.CaptureFixture[s
     assert {"hr_at_10", "ndcg_at_10", "scored", "hr_at_10_interval"} <= set(found)
     assert set(found["baselines"]) == {"decayed_popularity", "transitions", "popularity", "knn"}
     assert (found["order"], found["model"], found["protocol"]) == ("file", "counts", "prequential")
+    assert found["text_encoder"] == "hashed"
     assert {part["is"] for part in found["segments"] if part["by"] == "surface"} == {"tab0", "tab1"}
     assert answer(capsys, *asked, "--first", "100")["events"] == 100
     assert answer(capsys, *asked, "--repeats", "score")["scored"] > found["scored"]
@@ -66,6 +76,7 @@ def test_eval_prints_a_table(log: str, capsys: pytest.CaptureFixture[str]) -> No
     assert run(["eval", log, "--mapping", "plays.toml", "--model", "counts", "--protocol", "leave-one-out"]) == 0
     out = capsys.readouterr().out
     assert all(word in out for word in ("plays", "leave-one-out", "Marquee", "transitions", "surface", "coverage"))
+    assert "text encoder: hashed" in out
 
 
 def test_compare_tells_two_configurations_apart(log: str, capsys: pytest.CaptureFixture[str]) -> None:
@@ -77,6 +88,17 @@ def test_compare_tells_two_configurations_apart(log: str, capsys: pytest.Capture
     assert found["hr_at_10"]["difference"] == pytest.approx(apart)
     assert run(["compare", "a.toml", "b.toml", log, "--mapping", "plays.toml"]) == 0
     assert "second less first" in capsys.readouterr().out
+
+
+def test_each_of_the_two_has_the_text_encoder_of_its_file(
+    log: str, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("MARQUEE_TEXT_ENCODER")  # it would go before the files
+    for name, encoder in (("a.toml", "hashed"), ("b.toml", "minilm")):
+        content = f'text_encoder = "{encoder}"\n[model.towers]\nflavour = "counts"\n'
+        Path(name).write_text(content, encoding="utf-8")
+    found = answer(capsys, "compare", "a.toml", "b.toml", log, "--mapping", "plays.toml")
+    assert found["text_encoders"] == ["hashed", "minilm"]
 
 
 @pytest.mark.parametrize(

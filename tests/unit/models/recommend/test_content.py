@@ -3,7 +3,8 @@
 import numpy as np
 import pytest
 
-from models.recommend.content import content_features, tokens
+from models.errors import ShapeError
+from models.recommend.content import content_features, folded, tokens
 
 DIM = 128
 
@@ -61,3 +62,30 @@ def test_it_is_the_same_in_every_process():
     want = np.zeros(64, np.float32)
     want[[24, 19]] = -1.0
     np.testing.assert_allclose(content_features({"tag": ["a"]}, dim=64), want / np.linalg.norm(want), rtol=1e-6)
+
+
+def test_folding_by_hand():
+    # 2654435761 times 0 to 3: 0, 0x9E3779B1, 0x13C6EF362, 0x1DAA66D13; their bit 16 is 0, 1, 0, 0: signs -, +, -, -.
+    vectors = np.array([[1, 2, 4, 8], [0, 0, 0, 0]], np.float32)
+    want = np.array([-1 - 4, 2 - 8]) / np.hypot(5, 6)
+    np.testing.assert_allclose(folded(vectors, 2), [want, [0, 0]], rtol=1e-6)
+    with pytest.raises(ShapeError, match="a multiple of 3 numbers to be folded into so many, got 4"):
+        folded(vectors, 3)
+
+
+def test_folding_keeps_angles_nearly():
+    rng = np.random.default_rng(0)
+    common = rng.standard_normal((300, 384)).astype(np.float32)
+    share = rng.random((300, 1)).astype(np.float32)
+    other = share * common + (1 - share) * rng.standard_normal((300, 384)).astype(np.float32)
+    one, two = (x / np.linalg.norm(x, axis=1, keepdims=True) for x in (common, other))
+    off = (folded(one, 128) * folded(two, 128)).sum(1) - (one * two).sum(1)
+    assert abs(off.mean()) < 0.02
+    assert off.std() < 1 / np.sqrt(128)
+
+
+def test_folding_takes_each_vector_by_itself():
+    vectors = np.random.default_rng(1).standard_normal((9, 384)).astype(np.float32)
+    np.testing.assert_array_equal(
+        folded(vectors, 128), np.concatenate([folded(vectors[at : at + 1], 128) for at in range(9)])
+    )

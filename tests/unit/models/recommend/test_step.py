@@ -182,6 +182,8 @@ def test_reading_agrees_with_the_towers():
     plain = towers.items(ItemRows(t.id, t.content, jnp.array(seen)))
     np.testing.assert_allclose(vectors[:, :-1], plain[:, :-1], atol=1e-6)
     np.testing.assert_allclose(vectors[:, -1], 5.0 * plain[:, -1], atol=1e-6)
+    every = step.all_item_vectors(learned.weights, t, seen, config=CONFIG)
+    np.testing.assert_allclose(every, vectors, atol=1e-6)
 
     item = np.array([[0, 0, 3, 4], [1, 2, 3, 15]], np.int32)
     buckets = [np.where(item > 0, b, 0).astype(np.int32) for b in (3, 2, 7)]

@@ -6,7 +6,7 @@ import jaxtyping
 import numpy as np
 import pytest
 
-from models.errors import ModelError
+from models.errors import ConfigError, ModelError
 from models.recommend.towers import FlavourError, ItemRows, TowerConfig, Towers, score
 
 CONFIG = TowerConfig(dim=6, content_dim=5, window=4)
@@ -104,6 +104,18 @@ def test_an_unknown_flavour_is_refused(monkeypatch):
     with pytest.raises(FlavourError, match="one of collaborative, content, hybrid, counts, got 'sweet'"):
         TowerConfig(flavour="sweet")  # type: ignore[arg-type]
     assert issubclass(FlavourError, ModelError)
+
+
+def test_the_content_holds_hashed_features_and_then_the_text(monkeypatch):
+    hashed = TowerConfig(content_dim=128)
+    assert (hashed.hashed_dim, hashed.text_dim) == (128, 0)
+    both = TowerConfig(content_dim=256, text_encoder="minilm")
+    assert (both.hashed_dim, both.text_dim) == (128, 128)
+    with pytest.raises(ConfigError, match="room for hashed features beside the 128 numbers of minilm, got 128"):
+        TowerConfig(content_dim=128, text_encoder="minilm")
+    monkeypatch.setattr(jaxtyping.config, "jaxtyping_disable", True)
+    with pytest.raises(ConfigError, match="text_encoder must be one of hashed, minilm, got 'psychic'"):
+        TowerConfig(text_encoder="psychic")  # type: ignore[arg-type]
 
 
 def test_score_by_hand():

@@ -5,7 +5,8 @@ import pytest
 
 from models.recommend.state import from_arrays, to_arrays
 from streams.contract import rules
-from streams.cores.learn import ACTION_CODES, Erased, Learner, Withdrawn, features
+from streams.cores.contents import features
+from streams.cores.learn import ACTION_CODES, Erased, Learner, Withdrawn
 from tests.factories import NOW_MS, make_interaction, make_item, make_user
 from tests.planted import SMALL, interactions, play, random_log, small
 

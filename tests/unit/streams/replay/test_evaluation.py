@@ -5,8 +5,9 @@ import json
 import numpy as np
 import pytest
 
+from models.errors import ConfigError
 from models.recommend.learning import Judging
-from models.recommend.towers import TowerConfig
+from models.recommend.towers import TEXT_DIMS, TowerConfig
 from streams.errors import EvaluationError, LogFormatError
 from streams.replay.evaluation import Asked, evaluate
 from streams.replay.logs import read_log
@@ -62,6 +63,25 @@ def test_prequential_figures_are_those_of_the_protocol(written, slow, config, ba
     assert heard[-1] == ("model", 200, scored)
     assert found.summary.curve.events.sum() == scored
     assert sum(int(means.events.sum()) for _, means in found.summary.segments) == scored * len(found.summary.segments)
+
+
+def test_the_words_of_the_catalogue_are_read_by_the_encoder_once_each(tmp_path, written):
+    titles = [f"Film {item}" for item in range(30)]
+    listed = [{"item_id": f"i{item}", "title": title} for item, title in enumerate(titles)]
+    (tmp_path / "small.items.jsonl").write_text("".join(json.dumps(item) + "\n" for item in listed), encoding="utf-8")
+    heard = []
+
+    def encode(texts):
+        heard.extend(texts)
+        return np.eye(384, dtype=np.float32)[[titles.index(text) for text in texts]]
+
+    wide = TowerConfig(dim=8, content_dim=16 + TEXT_DIMS["minilm"], text_encoder="minilm", window=8, flavour="counts")
+    log = written(rated(LOG))
+    found = evaluate(log, small(towers=wide), encode=encode)
+    assert sorted(heard) == sorted(titles)
+    assert found.hr_at_10 == evaluate(log, COUNTS).hr_at_10
+    with pytest.raises(ConfigError, match="the towers read text by minilm, got no encoder"):
+        evaluate(log, small(towers=wide))
 
 
 def test_the_warm_up_is_a_tenth_of_the_events_learned_or_not(written):

@@ -58,6 +58,7 @@ REFUSED: list[tuple[str, str]] = [
         "[model.towers]\nflavour = 'vanilla'",
         "model.towers.flavour must be one of collaborative, content, hybrid, counts, got 'vanilla'",
     ),
+    ("[model.towers]\ntext_encoder = 'minilm'", "model.towers.text_encoder is no setting of its own; set text_encoder"),
     ("[model.training]\nreplayed = 2.0", "replayed must be between 0 and 1, got 2.0"),
     (
         "[trainer]\nbatch_size = 256\n[model]\nhistory_most = 64",
@@ -71,6 +72,17 @@ def test_what_is_wrong_is_named(tmp_path: Path, toml: str, words: str) -> None:
     with pytest.raises(SettingsError) as caught:
         model_config_of(settings(tmp_path, toml))
     assert words in str(caught.value)
+
+
+def test_a_text_encoder_adds_its_numbers_and_is_in_the_fingerprint(tmp_path: Path) -> None:
+    given = settings(tmp_path, "[model.towers]\ncontent_dim = 64")
+    hashed, minilm = model_config_of(given), model_config_of(given, text_encoder="minilm")
+    assert (hashed.towers.content_dim, minilm.towers.content_dim) == (64, 64 + 128)
+    assert minilm.towers.hashed_dim == hashed.towers.hashed_dim == 64
+    assert "; text hashed; " in fingerprint_of(hashed)
+    assert "; text minilm; " in fingerprint_of(minilm)
+    with pytest.raises(SettingsError, match="content_dim 1 to 1024, got 64 and 1028"):
+        model_config_of(settings(tmp_path, "[model.towers]\ncontent_dim = 900"), text_encoder="minilm")
 
 
 def test_a_fingerprint_tells_configurations_apart_and_names_the_software() -> None:
