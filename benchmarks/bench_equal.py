@@ -16,11 +16,12 @@ from benchmarks.report import Figure, report
 from streams.kernel_cache import VARIABLE
 from streams.replay.logs import EventLog
 from streams.replay.player import play
+from streams.settings import TrainerSettings
 
 if TYPE_CHECKING:
     from models.recommend.metrics import Figures
 
-LOG, BATCH = "movietweetings", 256
+LOG, BATCH = "movietweetings", TrainerSettings().batch_size
 QUICK_EVENTS = 20_000
 TIMEOUT_S = 1200.0
 MOST = 0.003

@@ -57,6 +57,7 @@ def batch_of(pattern: str, items_count: int, generator: np.random.Generator, at_
         at_ms + np.arange(BATCH, dtype=np.int64),
         np.full(BATCH, np.nan, np.float32),
         np.full(BATCH, 2, np.uint8),
+        np.zeros(BATCH, np.uint8),
     )
 
 

@@ -18,9 +18,10 @@ from benchmarks.engine import Engine, clean_environment, engine, public_log, say
 from benchmarks.report import Figure, report
 from streams.replay.logs import EventLog
 from streams.replay.player import play
+from streams.settings import TrainerSettings
 
 LOG = "ml-1m"
-BATCH, SAMPLE, WARM_SHARE = 256, 0.05, 0.1
+BATCH, SAMPLE, WARM_SHARE = TrainerSettings().batch_size, 0.05, 0.1
 QUICK_EVENTS = 60_000
 TIMEOUT_S = 1200.0
 

@@ -8,8 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from models.recommend import learning
-from models.recommend.learning import Columns
+from models.recommend.learning import Judging
 from models.recommend.state import ModelConfig, from_arrays, to_arrays
 from streams.contract import codec
 from streams.contract.events import Interaction, Item, ItemState, ModelWeights, Slate
@@ -19,7 +18,8 @@ from streams.cores.recommend import RecommendConfig, Recommender
 from streams.cores.serving import Serving
 from tests import planted
 from tests.factories import make_item, make_request
-from tests.slow_counts import Event, SlowCombiner, SlowLog
+from tests.slow_counts import Event
+from tests.slow_two_stages import Scored, scored
 
 EVERYTHING = 1_000_000
 """More item states than any flush of a test has."""
@@ -40,9 +40,15 @@ def catalogue(numbers: Iterable[int]) -> list[Item]:
     ]
 
 
-def taught(log: Sequence[Event], *, items: Sequence[Item] = (), config: ModelConfig = planted.SMALL) -> Learner:
+def taught(
+    log: Sequence[Event],
+    *,
+    items: Sequence[Item] = (),
+    config: ModelConfig = planted.SMALL,
+    judging: Judging = Judging(),  # noqa: B008
+) -> Learner:
     """A learner that was given the catalogue and then the log."""
-    learner = Learner(config)
+    learner = Learner(config, judging=judging)
     learner.learn(items)
     planted.play(learner, planted.interactions(log))
     return learner
@@ -114,26 +120,14 @@ def ids(slate: Slate) -> list[str]:
     return [item.item_id for item in slate.items]
 
 
-def full_scores(learner: Learner, log: Sequence[Event], user: int, now_ms: int, *, items: int) -> dict[str, float]:
-    """The score of every item that somebody has had, for one user, by the trainer's formula over the raw events.
+def scored_of(
+    learner: Learner, user_id: str, now_ms: int, *, surface: str | None = None, repeats: bool = False
+) -> Scored:
+    """Both stages' scores of every item for one user by the trainer's state."""
+    return scored(learner.state, learner.config, user_id, now_ms, surface=surface, repeats=repeats)
 
-    The tower's logits are the trainer's own; everything that is counted is counted again from ``log``.
-    """
-    state = learner.state
-    counts = SlowLog(items)
-    counts.events = list(log)
-    history = counts.history(user)
-    rows = state.items.rows(f"i{n}" for n in range(items))
-    one = Columns(
-        user=np.array([state.users.row(f"u{user}")], np.int32), item=np.zeros(1, np.int32),
-        at_ms=np.array([now_ms]), value=np.zeros(1, np.float32), action=np.zeros(1, np.uint8),
-    )  # fmt: skip
-    length = np.array([len(history)], np.int32)
-    logits = learning.tower_logits(state, one, length, np.ones(1, np.bool_), learner.config)[0]
-    combiner = SlowCombiner(items, rate=0.0, bias_rate=0.0)
-    combiner.shared, combiner.by_history, combiner.by_gap = (
-        np.array(part, float) for part in (state.combiner.shared, state.combiner.by_history, state.combiner.by_gap)
-    )
-    features = counts.features(user, now_ms, logits[rows].astype(float))
-    scores = combiner.weights(history, now_ms) @ features + state.combiner.bias[rows]
-    return {f"i{n}": float(scores[n]) for n in np.flatnonzero(counts.seen() > 0).tolist()}
+
+def full_scores(learner: Learner, user_id: str, now_ms: int) -> dict[str, float]:
+    """The final score of every item that the trainer would rank for one user."""
+    found = scored_of(learner, user_id, now_ms)
+    return {learner.state.items.key(row): float(found.final[row]) for row in np.flatnonzero(found.allowed).tolist()}

@@ -7,22 +7,27 @@ from collections.abc import Sequence
 import numpy as np
 import numpy.typing as npt
 
-from models.recommend.combiner import Events, empty_combiner, learn_events
+from models.recommend.combiner import CONTEXTS, empty_combiner
+from models.recommend.labels import ItemLabels, empty_labels
 from models.recommend.pools import empty_histories, reserve_appends
+from models.recommend.rerank import empty_reranker
 from models.recommend.sources import empty_counts, reserved
+from models.recommend.strict import Events, Rates, learn_events
 from models.recommend.windows import append_all
-from tests.planted import columns
+from tests.planted import RATES, columns
 from tests.slow_counts import Event
 
-SUCCESSORS = 64
+SUCCESSORS = RATES.most
 
 
 class Run:
     """Batch after batch through the kernel alone: no towers, their logits are given."""
 
-    def __init__(self, *, items: int, users: int = 16) -> None:
+    def __init__(self, *, items: int, users: int = 16, labels: ItemLabels | None = None) -> None:
         self.items = items
+        self.labels = labels or empty_labels(items)
         self.histories, self.counts, self.combiner = empty_histories(users), empty_counts(items), empty_combiner(items)
+        self.reranker = empty_reranker(CONTEXTS, seed=0)
         self.tops = np.zeros((0, 3, 0), np.int32)
 
     def learn(
@@ -31,8 +36,7 @@ class Run:
         tower: npt.NDArray[np.floating] | None = None,
         *,
         scored: Sequence[bool] | npt.NDArray[np.bool_] | None = None,
-        rate: float = 0.05,
-        bias_rate: float = 0.05,
+        rates: Rates = RATES,
         repeats: bool = False,
         lists: int = 0,
     ) -> npt.NDArray[np.float32]:
@@ -42,16 +46,23 @@ class Run:
         logits = np.zeros((len(log), self.items), np.float32) if tower is None else tower.astype(np.float32)
         pos, ranks = np.zeros(len(log), np.int32), np.zeros((len(log), 3), np.float32)
         self.histories = reserve_appends(self.histories, batch.user)
-        self.counts = reserved(self.counts, len(log), SUCCESSORS)
+        self.counts = reserved(self.counts, len(log), rates.most)
         append_all(self.histories, batch.user, batch.item, batch.value, batch.at_ms, batch.action, 4096, pos)
         tops = self.tops = np.full((len(log) if lists else 0, 3, lists), -1, np.int32)
-        events = Events(*batch, scored=judged, pos=pos)
         learn_events(
-            events, self.histories, self.counts, self.combiner, logits[judged], self.items, SUCCESSORS,
-            np.float32(rate), np.float32(bias_rate), True, repeats, ranks, tops,
+            Events(*batch, scored=judged, pos=pos), self.histories, self.counts, self.labels, self.combiner,
+            self.reranker, logits[judged], self.items, rates, True, repeats, ranks, tops,
         )  # fmt: skip
         return ranks
 
     def count(self, log: Sequence[Event]) -> None:
         """Count the events and rank none."""
         self.learn(log, scored=np.zeros(len(log), np.bool_))
+
+    def sparse_table(self, pool: str, weight: str = "weight") -> npt.NDArray[np.float64]:
+        """One weight of a pool of the counts as a full table, [items, items]."""
+        rows, table = getattr(self.counts, pool), np.zeros((self.items, self.items))
+        for r in range(self.items):
+            for k in range(rows.start[r], rows.start[r] + rows.length[r]):
+                table[r, rows.key[k]] += getattr(rows, weight)[k]
+        return table

@@ -1,25 +1,42 @@
-"""First stage of ranking, a batch of users at a time: the best items for each by the combiner's linear score.
+"""Ranking in two stages, a batch of users at a time: the same scores that the trainer learns by.
 
-The score is exactly the one that the trainer learns by (see `models.recommend.serving`): an index has found the best
-inner products, and the items that a user's history leads to are added here, exactly. What comes out is a list of
-candidates for each user, as wide as the caller likes; which of them a slate shows, and in which order, is decided from
-that list (`models.recommend.slating`).
+First the best items for each user by the combiner's linear score (see `models.recommend.serving`): an index has found
+the best inner products, and the items that a user's history leads to are added here, exactly. Then the best of these
+are scored again (`models.recommend.second_stage`). What comes out is a list of candidates for each user, as wide as
+the caller likes; which of them a slate shows is decided from that list (`models.recommend.slating`).
 """
 
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 
 from models.compiled import kernel
-from models.recommend.combiner import TOWER, add_sparse, dot, weights_of
-from models.recommend.sources import DENSE, SPARSE, sparse_values
-from models.typing import F32, I32, I64, Bools
+from models.recommend.combiner import TOWER, Combiner, add_sparse, dot, weights_of
+from models.recommend.features import BASELINE, OWN, SPARSE_ROWS, sparse_values
+from models.recommend.labels import ItemLabels
+from models.recommend.pools import Histories
+from models.recommend.rerank import Reranker
+from models.recommend.second_stage import Stage, rank_again, stage_for
+from models.recommend.serving import VECTOR
+from models.recommend.sources import SURFACES, Counts
+from models.typing import F32, I32, I64, U8, Bools
 
 POPULAR_PART, TOWER_PART, SUCCESSOR_PART = 0, 1, 2
 PARTS = 3
 NO_MASK = -1
 EIGHT = 8
 """Float32 numbers that never straddle a cache line."""
+
+
+class Known(NamedTuple):
+    """What a recommender ranks by; ``augmented``: what the index holds, float32 [N, A]."""
+
+    counts: Counts
+    histories: Histories
+    labels: ItemLabels
+    combiner: Combiner
+    reranker: Reranker
+    augmented: F32
 
 
 class Askers(NamedTuple):
@@ -31,6 +48,7 @@ class Askers(NamedTuple):
       had: rows that must not come back to the user, one user behind the other, int32. had_end: where each user's end
         in it, int64 [B].
       mask: which of the caller's masks holds for the user, int32 [B]; `NO_MASK`: none.
+      surface: code of the surface that the user is on, uint8 [B]; 0: none.
     """
 
     user: I32
@@ -39,14 +57,16 @@ class Askers(NamedTuple):
     had: I32
     had_end: I64
     mask: I32
+    surface: U8
 
 
 class Candidates(NamedTuple):
-    """The best items for each of B users by linear score, best first; equal scores in row order.
+    """The best items for each of B users, best first; equal scores in row order.
 
     Attributes:
-      rows: item rows, int32 [B, C]. scores: float32 [B, C].
-      parts: what popularity, tower and transitions gave, float32 [B, C, PARTS].
+      rows: item rows, int32 [B, C].
+      scores: float32 [B, C]. Behind the items that were ranked twice the linear ones go on, lowered so that they sort.
+      parts: what popularity, tower and history gave to the linear score, float32 [B, C, PARTS].
       filled: how many places of each line count, int32 [B].
     """
 
@@ -57,36 +77,44 @@ class Candidates(NamedTuple):
 
 
 class Scratch(NamedTuple):
-    """Work arrays sized for N item rows; one a thread. All but ``touched`` are zero between calls.
+    """Work arrays sized for N item rows; one a thread. ``sparse``, ``is_touched`` and ``done`` are zero between calls.
 
-    ``sparse`` is [SPARSE + 1, N] as `sparse_values` wants it, and lies in memory by item: one cache line for each.
+    ``sparse`` is [SPARSE_ROWS, N] as `sparse_values` wants it, and lies in memory by item: one cache line for each.
+    ``logits`` and ``scores``: the tower's and the linear stage's, of the candidates, float32 [N].
     """
 
     sparse: F32
     touched: I32
     is_touched: Bools
     done: Bools
+    logits: F32
+    scores: F32
+    stage: Stage
 
 
-def scratch_for(rows: int) -> Scratch:
-    """Work arrays for ``rows`` item rows."""
+def scratch_for(rows: int, most: int) -> Scratch:
+    """Work arrays for ``rows`` item rows, of which ``most`` are ranked twice."""
     return Scratch(
-        sparse=np.zeros((rows, -(-(SPARSE + 1) // EIGHT) * EIGHT), np.float32).T[: SPARSE + 1],
+        sparse=np.zeros((rows, -(-SPARSE_ROWS // EIGHT) * EIGHT), np.float32).T[:SPARSE_ROWS],
         touched=np.zeros(rows, np.int32),
         is_touched=np.zeros(rows, np.bool_),
         done=np.zeros(rows, np.bool_),
+        logits=np.zeros(rows, np.float32),
+        scores=np.zeros(rows, np.float32),
+        stage=stage_for(most),
     )
 
 
 @kernel(nogil=True)
-def askers_of(histories, hidden, users, masks, excluded, excluded_end, rewatchable, now_ms):  # type: ignore[no-untyped-def]
+def askers_of(histories, hidden, users, masks, surfaces, excluded, excluded_end, rewatchable, now_ms):  # type: ignore[no-untyped-def]
     """The columns of `Askers`: what a batch of users has had, and how long ago.
 
     A row must not come back if the user hid it, had it by an action that is not rewatchable, or excludes it now.
 
     Args:
-      users, masks: int32 [B]. excluded: rows that the requests exclude, one request behind the other, int32;
-        excluded_end: where each one's end, int64 [B].
+      users, masks: int32 [B]. surfaces: uint8 [B].
+      excluded: rows that the requests exclude, one request behind the other, int32; excluded_end: where each one's
+        end, int64 [B].
       rewatchable: by action code, bool [256]. now_ms: event time.
     """
     count = len(users)
@@ -118,7 +146,7 @@ def askers_of(histories, hidden, users, masks, excluded, excluded_end, rewatchab
             n += 1
         first = excluded_end[b]
         had_end[b] = n
-    return Askers(users, length, gap_ms, had[:n], had_end, masks)
+    return Askers(users, length, gap_ms, had[:n], had_end, masks, surfaces)
 
 
 @kernel(nogil=True)
@@ -130,34 +158,52 @@ def weights_for(combiner, askers):  # type: ignore[no-untyped-def]
     return out
 
 
-def queries(weights: F32, states: F32) -> F32:
+def queries(weights: F32, states: F32, surface: U8) -> F32:
     """What to search the index with.
 
     Args:
-      weights: from `weights_for`, float32 [B, F]. states: the user tower's, float32 [B, D].
+      weights: from `weights_for`, float32 [B, F]. states: the user tower's, float32 [B, D]. surface: codes, uint8 [B].
 
     Returns:
       float32 [B, `models.recommend.serving.augmented_dim`].
     """
     tower = weights[:, TOWER : TOWER + 1]
-    return np.concatenate([weights[:, :DENSE], tower * states, tower, np.ones_like(tower)], axis=1)
+    on_surface = np.zeros((len(weights), SURFACES), np.float32)
+    on_surface[np.arange(len(weights)), surface] = weights[:, OWN]
+    at_surface = np.zeros_like(on_surface)
+    at_surface[np.arange(len(weights)), surface] = 1.0
+    return np.concatenate(
+        [weights[:, :OWN], on_surface, at_surface, tower * states, tower, np.ones_like(tower)], axis=1
+    )
 
 
-def find_candidates(
-    counts: Any, histories: Any, augmented: F32, askers: Askers, weights: F32, q: F32, hit_rows: I32, hit_scores: F32,
-    allowed: Bools, masks: Bools, now_ms: int, width: int, scratch: Scratch,
-) -> Candidates:  # fmt: skip
-    """The ``width`` best allowed items for each user: the index's hits and everything that the history leads to.
+class Question(NamedTuple):
+    """What is asked of the ranking, beside the askers.
 
-    Exact for users whose hits are all there are, or whose last candidate scores at least what the last hit scored: so
-    it is when ``width`` hits are allowed and not had, unless transitions count against items.
-
-    Args:
-      counts, histories: `Counts` and `Histories`. augmented: what the index holds, float32 [N, A].
-      weights, q: from `weights_for` and `queries`.
+    Attributes:
+      weights: from `weights_for`, float32 [B, F]. states: the user tower's, float32 [B, D]. q: from `queries`, [B, A].
       hit_rows, hit_scores: what the index found, best first, int32 and float32 [B, K]; row -1 pads.
       allowed: which rows may be shown at all, bool [<= N]. masks: bool [M, <= N], see `Askers.mask`.
-      now_ms: event time.
+      now_ms: event time. repeats: whether items that a user has had may come back.
+    """
+
+    weights: F32
+    states: F32
+    q: F32
+    hit_rows: I32
+    hit_scores: F32
+    allowed: Bools
+    masks: Bools
+    now_ms: int
+    repeats: bool
+
+
+def find_candidates(known: Known, askers: Askers, question: Question, width: int, scratch: Scratch) -> Candidates:
+    """The ``width`` best allowed items for each user: of the index's hits and of all that the history leads to.
+
+    As many as ``scratch.stage`` has room for are ranked twice; the others follow in the order of the linear stage.
+    That stage is exact for users whose hits are all there are, or whose last candidate scores at least what the last
+    hit scored: so it is when ``width`` hits are allowed and not had, unless the history counts against items.
     """
     count = len(askers.user)
     out = Candidates(
@@ -166,42 +212,55 @@ def find_candidates(
         parts=np.zeros((count, width, PARTS), np.float32),
         filled=np.zeros(count, np.int32),
     )
-    _find_all(
-        counts, histories, augmented, askers, weights, q, hit_rows, hit_scores, allowed, masks, now_ms, scratch, out
-    )
+    _find_all(known, askers, question, scratch, out)
     return out
 
 
 @kernel(nogil=True)
-def _find_all(  # type: ignore[no-untyped-def]
-    counts, histories, augmented, askers, weights, q, hit_rows, hit_scores, allowed, masks, now_ms, scratch, out
-):
-    first = 0
+def _find_all(known, askers, question, scratch, out):  # type: ignore[no-untyped-def]
+    histories, first = known.histories, 0
     for b in range(len(askers.user)):
         start = histories.start[askers.user[b]]
-        end = start + askers.length[b]
-        mask = allowed if askers.mask[b] < 0 else masks[askers.mask[b]]
-        out.filled[b] = _find(
-            counts, augmented, q[b], weights[b], histories.item[start:end], histories.at_ms[start:end],
-            askers.had[first : askers.had_end[b]], hit_rows[b], hit_scores[b], allowed, mask, now_ms, scratch,
-            out.rows[b], out.scores[b], out.parts[b],
+        history = histories.item[start : start + askers.length[b]]
+        times = histories.at_ms[start : start + askers.length[b]]
+        had = askers.had[first : askers.had_end[b]]
+        mask = question.allowed if askers.mask[b] < 0 else question.masks[askers.mask[b]]
+        m = sparse_values(
+            known.counts, history, times, len(history), question.now_ms, question.repeats, False,
+            scratch.sparse, scratch.touched, scratch.is_touched,
         )  # fmt: skip
+        gain = scratch.sparse[BASELINE]
+        add_sparse(question.weights[b], scratch.sparse, scratch.touched, m, gain)
+        filled = _first_stage(known.augmented, question, b, had, mask, gain, m, scratch, out.rows[b], out.scores[b])
+        for at in range(filled):
+            row = out.rows[b, at]
+            vector = known.augmented[row, VECTOR:]
+            scratch.logits[row] = dot(question.states[b], vector) + vector[question.states.shape[1]]
+            scratch.scores[row] = out.scores[b, at]
+        _second_stage(known, askers, b, history, times, scratch, out.rows[b], out.scores[b], filled)
+        for at in range(filled):
+            row = out.rows[b, at]
+            by_tower = question.weights[b, TOWER] * scratch.logits[row]
+            out.parts[b, at, POPULAR_PART] = scratch.scores[row] - by_tower - gain[row]
+            out.parts[b, at, TOWER_PART] = by_tower
+            out.parts[b, at, SUCCESSOR_PART] = gain[row]
+        for at in range(m):
+            row = scratch.touched[at]
+            scratch.is_touched[row] = False
+            for s in range(SPARSE_ROWS):
+                scratch.sparse[s, row] = np.float32(0.0)
+        out.filled[b] = filled
         first = askers.had_end[b]
 
 
 @kernel()
-def _find(  # type: ignore[no-untyped-def]
-    counts, augmented, q, weights, history, times, had, hit_rows, hit_scores, allowed, mask, now_ms, scratch,
-    rows, scores, parts,
-):  # fmt: skip
-    sparse, touched, is_touched, done = scratch
+def _first_stage(augmented, question, b, had, mask, gain, m, scratch, rows, scores):  # type: ignore[no-untyped-def]
+    """Fill ``rows`` and ``scores`` with the best by linear score, and give how many there are."""
+    hit_rows, hit_scores, q, allowed = question.hit_rows[b], question.hit_scores[b], question.q[b], question.allowed
+    touched, is_touched, done = scratch.touched, scratch.is_touched, scratch.done
     n, k = min(len(allowed), len(mask), len(augmented)), len(rows)
-    m = sparse_values(counts, history, times, len(history), now_ms, False, sparse, touched, is_touched)
-    gain = sparse[SPARSE]
-    add_sparse(weights, sparse, touched, m, gain)
     for row in had:
         done[row] = True
-
     filled = 0
     floor = np.float32(-np.inf)
     full = True
@@ -220,22 +279,32 @@ def _find(  # type: ignore[no-untyped-def]
             if full and filled == k and floor + gain[row] < scores[k - 1]:
                 continue
             filled = _insert(rows, scores, filled, row, dot(q, augmented[row]) + gain[row])
-
-    for at in range(filled):
-        row = rows[at]
-        for d in range(len(q)):
-            part = POPULAR_PART if d < DENSE or d == len(q) - 1 else TOWER_PART
-            parts[at, part] += q[d] * augmented[row, d]
-        parts[at, SUCCESSOR_PART] = gain[row]
-
-    for at in range(m):
-        row = touched[at]
-        is_touched[row] = False
-        for s in range(SPARSE + 1):
-            sparse[s, row] = np.float32(0.0)
     for row in had:
         done[row] = False
     return filled
+
+
+@kernel()
+def _second_stage(known, askers, b, history, times, scratch, rows, scores, filled):  # type: ignore[no-untyped-def]
+    """Order the first candidates by their final score, and lower the scores behind them so that all sort."""
+    final = scratch.stage.final
+    count = min(filled, len(final))
+    if count == 0:
+        return
+    own = known.augmented.T
+    rank_again(
+        known.counts, known.labels, known.reranker, own, own[OWN + askers.surface[b]], scratch.sparse, scratch.logits,
+        scratch.scores, known.combiner.bias, history, times, len(history), askers.gap_ms[b], rows, count, scratch.stage,
+    )  # fmt: skip
+    order = np.argsort(-final[:count], kind="mergesort")
+    again = rows[:count][order]
+    placed = 0
+    for at in range(count):  # in order already, but for equal scores: those go by row
+        placed = _insert(rows[:count], scores[:count], placed, again[at], final[order[at]])
+    if filled > count:
+        excess = max(scores[count] - scores[count - 1], np.float32(0.0))
+        for at in range(count, filled):
+            scores[at] -= excess
 
 
 @kernel()

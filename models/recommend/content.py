@@ -32,6 +32,16 @@ def _words(text: str) -> list[str]:
     return [gram for word in _WORD.findall(text.lower())[:_TEXT_WORDS] for gram in _ngrams(word)]
 
 
+def year_in(title: str) -> str | None:
+    """The year of a title such as ``Alien (1979)``.
+
+    >>> year_in("Alien (1979)"), year_in("1984")
+    ('1979', None)
+    """
+    found = _YEAR.search(title)
+    return found[1] if found else None
+
+
 def tokens(
     *,
     title: str = "",
@@ -41,13 +51,13 @@ def tokens(
     language: str | None = None,
 ) -> dict[str, list[str]]:
     """The features of each group before hashing; a year is read from a title such as ``Alien (1979)``."""
-    year = _YEAR.search(title)
+    year = year_in(title)
     return {
         "tag": [tag.lower() for tag in tags],
         "creator": [creator] if creator else [],
         "title": _words(_YEAR.sub("", title)),
         "text": _words(text),
-        "year": [year[1], f"{year[1][:3]}0s"] if year else [],
+        "year": [year, f"{year[:3]}0s"] if year else [],
         "language": [language.lower()] if language else [],
     }
 

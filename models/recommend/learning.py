@@ -8,12 +8,16 @@ import numpy as np
 
 from models.errors import ShapeError
 from models.recommend import metrics, pools, sources, step
-from models.recommend.combiner import RANKERS, Events, learn_events
+from models.recommend.labels import ItemLabels
 from models.recommend.state import RECENT_MOST, ModelConfig, State, fit_capacity
+from models.recommend.step import TrainingBatch
+from models.recommend.strict import RANKERS, Events, Rates, learn_events
 from models.recommend.training import draw
 from models.recommend.windows import append_all, empty_windows, query_windows
 from models.typing import F32, F64, I32, I64, U8, Bools
 
+STEPS_AT_ONCE = 8
+"""Tower steps compiled as one call; what is left over is taken one by one."""
 _DAY_MS = 86_400_000
 _MIX = 2_654_435_761
 
@@ -26,6 +30,7 @@ class Columns(NamedTuple):
     at_ms: I64
     value: F32
     action: U8
+    surface: U8
 
 
 class Judging(NamedTuple):
@@ -128,8 +133,9 @@ def learn(state: State, columns: Columns, config: ModelConfig, judging: Judging 
         config.history_most, pos,
     )  # fmt: skip
     scored = is_scored(state.learned_events, count, config.evaluate_sample)
-    judged = _judge(state, columns, scored, pos, config, judging, learns=True)
-    loss = _learn_towers(state, columns, pos, config)
+    logits = tower_logits(state, columns, pos, scored, config)
+    loss = _learn_towers(state, columns, pos, config)  # computed beside the counting: JAX gives back at once
+    judged = _judge(state, columns, scored, pos, logits, config, judging, learns=True)
     _remember(state, columns)
     sums = metrics.sums(judged.ranks)
     state.totals += sums
@@ -146,18 +152,26 @@ def rank(state: State, columns: Columns, config: ModelConfig, judging: Judging =
     if count == 0:
         return _unjudged(0, judging)
     pos = state.histories.length[columns.user].astype(np.int32)
-    return _judge(state, columns, np.ones(count, np.bool_), pos, config, judging, learns=False)
+    scored = np.ones(count, np.bool_)
+    logits = tower_logits(state, columns, pos, scored, config)
+    return _judge(state, columns, scored, pos, logits, config, judging, learns=False)
 
 
 def _judge(
-    state: State, columns: Columns, scored: Bools, pos: I32, config: ModelConfig, judging: Judging, *, learns: bool
+    state: State,
+    columns: Columns,
+    scored: Bools,
+    pos: I32,
+    logits: F32,
+    config: ModelConfig,
+    judging: Judging,
+    *,
+    learns: bool,
 ) -> Judged:
-    logits = tower_logits(state, columns, pos, scored, config)
     judged = _unjudged(len(pos), judging)
     learn_events(
-        Events(*columns, scored=scored, pos=pos), state.histories, state.counts, state.combiner, logits,
-        state.items.used, config.successors, np.float32(config.combiner_rate), np.float32(config.bias_rate),
-        learns, judging.repeats, judged.ranks, judged.tops,
+        Events(*columns, scored=scored, pos=pos), state.histories, state.counts, state.labels, state.combiner,
+        state.reranker, logits, state.items.used, rates_of(config), learns, judging.repeats, judged.ranks, judged.tops,
     )  # fmt: skip
     return judged
 
@@ -168,19 +182,42 @@ def _unjudged(count: int, judging: Judging) -> Judged:
     return Judged(np.zeros((count, rankers), np.float32), tops)
 
 
+def rates_of(config: ModelConfig) -> Rates:
+    """The part of the configuration that the strict learner reads."""
+    return Rates(
+        combiner=np.float32(config.combiner_rate),
+        bias=np.float32(config.bias_rate),
+        surface=np.float32(config.surface_rate),
+        rerank=np.float32(config.rerank_rate),
+        successors=np.float32(config.successor_rate),
+        company=np.float32(config.company_rate),
+        most=config.successors,
+        candidates=config.candidates,
+    )
+
+
 def _learn_towers(state: State, columns: Columns, pos: I32, config: ModelConfig) -> jax.Array | None:
-    past = state.recent[: min(state.learned_events, RECENT_MOST)]
-    loss = None
+    """As many steps as the events learned so far ask for, however they were cut into batches."""
     if config.towers.flavour == "counts":
-        return loss
-    for turn in range(config.training.steps):
-        generator = np.random.default_rng([config.seed, state.step, turn])
+        return None
+    past = state.recent[: min(state.learned_events, RECENT_MOST)]
+    each = config.training.events_per_step
+    steps = range(state.learned_events // each, (state.learned_events + len(columns.user)) // each)
+    batches = []
+    for number in steps:
         batch = draw(
             state.histories, state.counts, columns.user, pos, past,
-            items=state.items.used, window=config.towers.window, config=config.training, generator=generator,
+            items=state.items.used, window=config.towers.window, config=config.training,
+            generator=np.random.default_rng([config.seed, number]),
         )  # fmt: skip
         if batch is not None:
-            state.towers, loss = step.train_step(state.towers, batch, config=config.towers)
+            batches.append(batch)
+    loss = None
+    while batches:
+        size = STEPS_AT_ONCE if len(batches) >= STEPS_AT_ONCE else 1
+        stacked = TrainingBatch(*(np.stack(column) for column in zip(*batches[:size], strict=True)))  # type: ignore[arg-type]
+        state.towers, loss = step.train_steps(state.towers, stacked, config=config.towers)
+        batches = batches[size:]
     return loss
 
 
@@ -201,9 +238,10 @@ def hide(state: State, users: Sequence[int], items: Sequence[int], config: Model
         pools.add(state.hidden, user, item, np.float32(1.0), config.history_most)
 
 
-def list_items(state: State, rows: I32, content: F32, config: ModelConfig) -> None:
-    """The catalogue has these items (unique rows) with this content, float32 [M, C]."""
+def list_items(state: State, rows: I32, content: F32, labels: ItemLabels, config: ModelConfig) -> None:
+    """The catalogue has these items (unique rows) with this content, float32 [M, C], and these labels."""
     fit_capacity(state, config)
+    sources.put_labels(state.counts, state.labels, rows, labels)
     order = np.argsort(rows)
     padded_rows = _padded(rows[order])
     padded = np.zeros((len(padded_rows), config.towers.content_dim), np.float32)
@@ -228,14 +266,17 @@ def evict_expired(state: State, config: ModelConfig) -> tuple[list[tuple[str, in
         items = list(zip(state.items.evict(rows.tolist()), rows.tolist(), strict=True))
         if items:
             for row in rows:
-                sources.forget_item(state.counts, row)
+                sources.forget_item(state.counts, state.labels.tags, row)
+            for column in state.labels:
+                column[rows] = 0
             state.combiner.bias[rows] = 0.0
+            state.combiner.surface_bias[:, rows] = 0.0
             state.withdrawn[rows] = False
             gone = np.zeros(state.items.capacity, np.bool_)
             gone[rows] = True
             pools.scrub_histories(state.histories, gone)
             pools.scrub_rows(state.hidden, gone)
-            for pool in (state.counts.after, state.counts.before, state.counts.near):
+            for pool in (state.counts.after, state.counts.before, state.counts.company):
                 lengths = pool.length.copy()
                 pools.scrub_rows(pool, gone)
                 state.counts.changed[pool.length != lengths] = True

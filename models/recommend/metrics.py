@@ -4,7 +4,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from models.recommend.combiner import RANKERS
+from models.recommend.strict import RANKERS
 from models.typing import F32, F64
 
 TOP = 10

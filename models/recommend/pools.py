@@ -9,6 +9,7 @@ donated JAX buffer) and must have called `reserve` for enough free space first.
 from typing import NamedTuple, TypeVar
 
 import numpy as np
+from numba import literal_unroll
 
 from models.compiled import kernel
 from models.typing import F32, I32, I64, U8
@@ -52,7 +53,41 @@ class Histories(NamedTuple):
     action: U8
 
 
-P = TypeVar("P", Rows, Histories)
+class Successors(NamedTuple):
+    """Sparse rows of what followed an item; the layout of `Rows` with three weights an entry.
+
+    Attributes:
+      key: item row of the successor, int32 [C].
+      weight: 0.8^n for n events in between, float32 [C]; the weakest of a full row gives way.
+      lag: 1 for the next event, 0.3 for the one after it, float32 [C].
+      near: 0.7^n within five events, float32 [C]: the transitions baseline.
+      learned: what having had the item adds to the successor's score, learned by the combiner, float32 [C].
+    """
+
+    start: I64
+    length: I32
+    room: I32
+    head: I64
+    key: I32
+    weight: F32
+    lag: F32
+    near: F32
+    learned: F32
+
+
+class Company(NamedTuple):
+    """Sparse rows of items in the same histories; the layout of `Rows` with ``learned`` as in `Successors`."""
+
+    start: I64
+    length: I32
+    room: I32
+    head: I64
+    key: I32
+    weight: F32
+    learned: F32
+
+
+P = TypeVar("P", Rows, Histories, Successors, Company)
 
 
 def empty_rows(rows: int, places: int = 1024) -> Rows:
@@ -61,6 +96,16 @@ def empty_rows(rows: int, places: int = 1024) -> Rows:
         np.zeros(rows, np.int64), np.zeros(rows, np.int32), np.zeros(rows, np.int32), np.zeros(1, np.int64),
         np.zeros(places, np.int32), np.zeros(places, np.float32),
     )  # fmt: skip
+
+
+def empty_successors(rows: int, places: int = 1024) -> Successors:
+    """Nothing followed anything yet, for ``rows`` item rows."""
+    return Successors(*empty_rows(rows, places), *(np.zeros(places, np.float32) for _ in range(3)))
+
+
+def empty_company(rows: int, places: int = 1024) -> Company:
+    """No pairs yet, for ``rows`` item rows."""
+    return Company(*empty_rows(rows, places), np.zeros(places, np.float32))
 
 
 def empty_histories(rows: int, places: int = 1024) -> Histories:
@@ -121,36 +166,65 @@ def _compact(start, length, room, old, new, moved):  # type: ignore[no-untyped-d
     return head
 
 
+@kernel(fastmath=True)
+def _place_of(keys, key):  # type: ignore[no-untyped-def]
+    """Place of ``key`` in ``keys``, -1 if it is not there: no early exit, so that it runs in vector instructions."""
+    found = np.int32(0)
+    for k in range(len(keys)):
+        found = max(found, np.int32(k + 1) if keys[k] == key else np.int32(0))
+    return found - 1
+
+
+@kernel(fastmath=True)
+def _weakest(weights):  # type: ignore[no-untyped-def]
+    """The first place of the least weight."""
+    least = weights[0]
+    for k in range(len(weights)):
+        least = min(least, weights[k])
+    for k in range(len(weights)):
+        if weights[k] == least:
+            return k
+    return 0
+
+
 @kernel()
-def add(rows, r, key, weight, most):  # type: ignore[no-untyped-def]
-    """Add ``weight`` to entry ``key`` of row ``r``; a full row of ``most`` entries gives up its weakest."""
+def entry(rows, r, key, most):  # type: ignore[no-untyped-def]
+    """Place in the pool of entry ``key`` of row ``r``, made with weight 0 where there was none.
+
+    A full row of ``most`` entries gives up its weakest. The columns behind ``weight`` are the caller's to clear.
+
+    Returns:
+      The place, and whether the entry is new.
+    """
     start, n = rows.start[r], rows.length[r]
-    for k in range(start, start + n):
-        if rows.key[k] == key:
-            rows.weight[k] += weight
-            return
+    at = _place_of(rows.key[start : start + n], np.int32(key))
+    if at >= 0:
+        return start + at, False
     if n >= most:
-        weakest = start
-        for k in range(start + 1, start + n):
-            if rows.weight[k] < rows.weight[weakest]:
-                weakest = k
-        rows.key[weakest] = key
-        rows.weight[weakest] = weight
-        return
+        at = start + _weakest(rows.weight[start : start + n])
+        rows.key[at], rows.weight[at] = key, 0.0
+        return at, True
     if n == rows.room[r]:
         room = min(most, max(FIRST_ROOM, 2 * n))
         head = rows.head[0]
-        for k in range(n):
-            rows.key[head + k] = rows.key[start + k]
-            rows.weight[head + k] = rows.weight[start + k]
-            rows.key[start + k], rows.weight[start + k] = 0, 0.0
+        for column in literal_unroll(rows[4:]):
+            for k in range(n):
+                column[head + k] = column[start + k]
+                column[start + k] = 0
         rows.start[r] = head
         rows.room[r] = room
         rows.head[0] = head + room
         start = head
-    rows.key[start + n] = key
-    rows.weight[start + n] = weight
+    rows.key[start + n], rows.weight[start + n] = key, 0.0
     rows.length[r] = n + 1
+    return start + n, True
+
+
+@kernel()
+def add(rows, r, key, weight, most):  # type: ignore[no-untyped-def]
+    """Add ``weight`` to entry ``key`` of row ``r``; a full row of ``most`` entries gives up its weakest."""
+    at, _ = entry(rows, r, key, most)
+    rows.weight[at] += weight
 
 
 @kernel()
@@ -201,8 +275,8 @@ def scrub_rows(rows, gone):  # type: ignore[no-untyped-def]
         start, kept = rows.start[r], 0
         for k in range(start, start + rows.length[r]):
             if not gone[rows.key[k]]:
-                rows.key[start + kept] = rows.key[k]
-                rows.weight[start + kept] = rows.weight[k]
+                for column in literal_unroll(rows[4:]):
+                    column[start + kept] = column[k]
                 kept += 1
         rows.length[r] = kept
 
@@ -225,15 +299,16 @@ def scrub_histories(histories, gone):  # type: ignore[no-untyped-def]
 def replace_rows(rows, r, keys, weights, ends):  # type: ignore[no-untyped-def]
     """Make each row ``r[i]`` hold exactly the entries ``ends[i - 1]`` to ``ends[i]`` of ``keys`` and ``weights``.
 
-    `reserve` must have made room for `places_to_replace`.
+    `reserve` must have made room for `places_to_replace`. Further columns of these entries are the caller's to fill
+    (`fill_column`).
     """
     first = 0
     for i in range(len(r)):
         row, n = r[i], ends[i] - first
         if n > rows.room[row]:
             start = rows.start[row]
-            rows.key[start : start + rows.length[row]] = 0
-            rows.weight[start : start + rows.length[row]] = 0.0
+            for column in literal_unroll(rows[4:]):
+                column[start : start + rows.length[row]] = 0
             rows.start[row] = rows.head[0]
             rows.room[row] = _room_for(n)
             rows.head[0] += rows.room[row]
@@ -241,6 +316,15 @@ def replace_rows(rows, r, keys, weights, ends):  # type: ignore[no-untyped-def]
         rows.key[start : start + n] = keys[first : ends[i]]
         rows.weight[start : start + n] = weights[first : ends[i]]
         rows.length[row] = n
+        first = ends[i]
+
+
+@kernel(nogil=True)
+def fill_column(start, r, column, values, ends):  # type: ignore[no-untyped-def]
+    """Write one more column of the entries that `replace_rows` has put into rows ``r``; ``start``: of every row."""
+    first = 0
+    for i in range(len(r)):
+        column[start[r[i]] : start[r[i]] + ends[i] - first] = values[first : ends[i]]
         first = ends[i]
 
 
@@ -253,6 +337,20 @@ def places_to_replace(rows, r, ends):  # type: ignore[no-untyped-def]
             places += _room_for(ends[i] - first)
         first = ends[i]
     return places
+
+
+def row_ends(pool: Rows | Successors | Company, r: I32) -> I64:
+    """Where each of the rows ``r`` ends when they stand one behind the other, int64 [M]."""
+    return np.cumsum(pool.length[r], dtype=np.int64)
+
+
+@kernel(nogil=True)
+def gather_column(start, r, column, ends, out):  # type: ignore[no-untyped-def]
+    """The pair of `fill_column`: the entries of rows ``r`` in one column, one row behind the other, into ``out``."""
+    first = 0
+    for i in range(len(r)):
+        out[first : ends[i]] = column[start[r[i]] : start[r[i]] + ends[i] - first]
+        first = ends[i]
 
 
 @kernel()

@@ -1,7 +1,7 @@
 """From candidates to slates, a batch of users at a time: order, the reason of each place, and exploration.
 
-Compiled loops over columns; ids, texts and records are the caller's. `first_of` is the final order today: that of the
-linear score. A second stage would give another order over the same candidates.
+Compiled loops over columns; ids, texts and records are the caller's. The order is that of the candidates, which have
+been through both stages.
 """
 
 from typing import NamedTuple

@@ -10,10 +10,13 @@ from numpy.typing import NDArray
 
 from models.errors import ConfigError, StateError
 from models.recommend import combiner as combining
-from models.recommend import pools, sources, step
-from models.recommend.combiner import Combiner
+from models.recommend import labels as labelling
+from models.recommend import pools, rerank, sources, step
+from models.recommend.combiner import CONTEXTS, Combiner
+from models.recommend.labels import ItemLabels
 from models.recommend.metrics import SUMS
 from models.recommend.pools import Histories, Rows
+from models.recommend.rerank import Reranker
 from models.recommend.sources import Counts
 from models.recommend.step import Learned
 from models.recommend.towers import TowerConfig
@@ -32,7 +35,9 @@ class ModelConfig:
     Attributes:
       successors: most entries of an item's row of successors or predecessors.
       history_most: events remembered of a user; beyond it the oldest half is forgotten.
-      combiner_rate, bias_rate: learning rates of the combiner and of its item biases.
+      combiner_rate, bias_rate, surface_rate, rerank_rate: learning rates of the combiner, of its bias an item, of that
+        on a surface, and of the re-ranker. successor_rate, company_rate: of what a pair of items adds to a score.
+      candidates: items that the re-ranker orders again; 0 leaves the order to the combiner.
       evaluate_sample: share of events that is ranked before it is learned; the combiner learns from these.
       dedupe_window: event ids remembered. min_count: sightings before an item gets a row.
       item_ttl_days, user_ttl_days: days of event time unseen after which a row is freed; 0 keeps for ever.
@@ -43,8 +48,13 @@ class ModelConfig:
     training: TrainingConfig = dataclasses.field(default_factory=TrainingConfig)
     successors: int = 256
     history_most: int = 4096
-    combiner_rate: float = 0.05
+    combiner_rate: float = 1.0
     bias_rate: float = 0.05
+    rerank_rate: float = 0.05
+    successor_rate: float = 0.03
+    company_rate: float = 0.03
+    surface_rate: float = 0.1
+    candidates: int = 64
     evaluate_sample: float = 1.0
     dedupe_window: int = 200_000
     min_count: int = 1
@@ -76,6 +86,7 @@ class State:
       withdrawn: whether a tombstone took it from the catalogue; neither is so of items only seen in interactions.
       hidden: per user, the items hidden or disliked. recent: user rows of the last learned events (a ring).
       learned_events, repeated_events: events learned; events left out as repeats of an ``event_id``.
+      surfaces: code of each surface, in the order of their first event. labels: tags, creators and years.
       newest_ms: newest event time learned. totals: added-up `metrics.sums` since the log's start.
       known_ids: ids inside the dedupe window, oldest first.
     """
@@ -87,10 +98,13 @@ class State:
     histories: Histories
     hidden: Rows
     counts: Counts
+    labels: ItemLabels
     combiner: Combiner
+    reranker: Reranker
     towers: Learned
     recent: I32
     known_ids: dict[str, None]
+    surfaces: dict[str, int]
     totals: F64
     step: int = 0
     learned_events: int = 0
@@ -110,10 +124,13 @@ def fresh(config: ModelConfig) -> State:
         histories=pools.empty_histories(u),
         hidden=pools.empty_rows(u),
         counts=sources.empty_counts(n),
+        labels=labelling.empty_labels(n),
         combiner=combining.empty_combiner(n),
+        reranker=rerank.empty_reranker(CONTEXTS, seed=config.seed),
         towers=step.fresh(config.towers, rows=n, seed=config.seed),
         recent=np.zeros(RECENT_MOST, np.int32),
         known_ids={},
+        surfaces={},
         totals=np.zeros(SUMS),
     )
 
@@ -126,9 +143,8 @@ def fit_capacity(state: State, config: ModelConfig) -> None:
         state.live = np.concatenate([state.live, np.zeros(missing, np.bool_)])
         state.withdrawn = np.concatenate([state.withdrawn, np.zeros(missing, np.bool_)])
         state.counts = sources.grown(state.counts, n)
-        state.combiner = state.combiner._replace(
-            bias=np.concatenate([state.combiner.bias, np.zeros(missing, np.float32)])
-        )
+        state.labels = labelling.grown_labels(state.labels, n)
+        state.combiner = combining.grown_combiner(state.combiner, n)
         state.towers = step.grown(state.towers, config.towers, rows=n, seed=config.seed)
     if u > len(state.histories.start):
         state.histories = pools.with_capacity(state.histories, u)
@@ -137,7 +153,7 @@ def fit_capacity(state: State, config: ModelConfig) -> None:
 
 _SCALARS = ("step", "learned_events", "repeated_events", "newest_ms")
 _POOLS = {"histories": Histories, "hidden": Rows}
-_COUNT_POOLS = ("after", "before", "near")
+_TABLES: dict[str, Any] = {"labels": ItemLabels, "combiner": Combiner, "reranker": Reranker}
 
 
 def to_arrays(state: State) -> Arrays:
@@ -148,13 +164,15 @@ def to_arrays(state: State) -> Arrays:
     for name in _POOLS:
         arrays |= _pool_arrays(name, getattr(state, name))
     for part, value in state.counts._asdict().items():
-        arrays |= _pool_arrays(f"counts/{part}", value) if isinstance(value, Rows) else {f"counts/{part}": value.copy()}
-    arrays |= {f"combiner/{part}": value.copy() for part, value in state.combiner._asdict().items()}
+        arrays |= _pool_arrays(f"counts/{part}", value) if part in sources.POOLS else {f"counts/{part}": value.copy()}
+    for name in _TABLES:
+        arrays |= {f"{name}/{part}": value.copy() for part, value in getattr(state, name)._asdict().items()}
     leaves = jax.tree.leaves(state.towers)
     arrays |= {f"towers/{at:03d}": np.array(leaf) for at, leaf in enumerate(leaves)}
     used = min(state.learned_events, RECENT_MOST)
     arrays["recent"] = state.recent[:used].copy()
     arrays["known_ids"], arrays["known_id_ends"] = texts_to_arrays(list(state.known_ids))
+    arrays["surfaces"], arrays["surface_ends"] = texts_to_arrays(list(state.surfaces))
     arrays |= {"live": state.live.copy(), "withdrawn": state.withdrawn.copy(), "totals": state.totals.copy()}
     arrays["scalars"] = np.array([getattr(state, name) for name in _SCALARS], np.int64)
     return arrays
@@ -181,9 +199,16 @@ def from_arrays(arrays: Arrays, config: ModelConfig) -> State:
     try:
         items = Vocab.from_arrays(part("items"), min_count=config.min_count)
         counts: dict[str, Any] = {
-            name: pool(Rows, f"counts/{name}") if name in _COUNT_POOLS else np.array(arrays[f"counts/{name}"])
+            name: pool(sources.POOLS[name], f"counts/{name}")
+            if name in sources.POOLS
+            else np.array(arrays[f"counts/{name}"])
             for name in Counts._fields
         }
+        tables = {
+            name: kind(**{field: np.array(arrays[f"{name}/{field}"]) for field in kind._fields})
+            for name, kind in _TABLES.items()
+        }
+        surfaces = texts_from_arrays(arrays["surfaces"], arrays["surface_ends"])
         shape = jax.eval_shape(lambda: step.fresh(config.towers, rows=items.capacity, seed=config.seed))
         leaves, tree = jax.tree.flatten(shape)
         loaded = [arrays[f"towers/{at:03d}"] for at in range(len(leaves))]
@@ -198,7 +223,8 @@ def from_arrays(arrays: Arrays, config: ModelConfig) -> State:
             histories=pool(Histories, "histories"),
             hidden=pool(Rows, "hidden"),
             counts=Counts(**counts),
-            combiner=Combiner(**{name: np.array(arrays[f"combiner/{name}"]) for name in Combiner._fields}),
+            **tables,
+            surfaces={surface: code for code, surface in enumerate(surfaces, start=1)},
             towers=jax.tree.unflatten(tree, [jnp.array(array) for array in loaded]),
             recent=recent,
             known_ids=dict.fromkeys(texts_from_arrays(arrays["known_ids"], arrays["known_id_ends"])),
@@ -207,10 +233,23 @@ def from_arrays(arrays: Arrays, config: ModelConfig) -> State:
         )
     except KeyError as error:
         raise StateError(f"the saved state has no array {error}; it was written by another version") from error
-    for leaf, array in zip(leaves, loaded, strict=True):
-        if leaf.shape != array.shape:
-            raise StateError(
-                f"a saved tower array has shape {array.shape}, the configuration wants {leaf.shape}; "
-                "start with the configuration that wrote the snapshot, or with an empty snapshot directory"
-            )
+    _refuse_other_shapes(state, leaves, loaded)
     return state
+
+
+def _refuse_other_shapes(state: State, leaves: list[Any], loaded: list[NDArray[Any]]) -> None:
+    """Raise where an array is not as this version and configuration would make it: a kernel reads past its end."""
+    n = state.items.capacity
+    pairs = list(zip(leaves, loaded, strict=True))
+    fresh_counts, columns = sources.empty_counts(n), [name for name in Counts._fields if name not in sources.POOLS]
+    pairs += [(getattr(fresh_counts, name), getattr(state.counts, name)) for name in columns]
+    tables = (labelling.empty_labels(n), combining.empty_combiner(n), rerank.empty_reranker(CONTEXTS, seed=0))
+    for table, name in zip(tables, _TABLES, strict=True):
+        pairs += zip(table, getattr(state, name), strict=True)
+    for wanted, saved in pairs:
+        if (wanted.shape, wanted.dtype) != (saved.shape, saved.dtype):
+            raise StateError(
+                f"a saved array has shape {saved.shape} ({saved.dtype}), this version and configuration want "
+                f"{wanted.shape} ({wanted.dtype}); start with those that wrote the snapshot, or with an empty snapshot "
+                "directory"
+            )

@@ -79,7 +79,7 @@ def _optimizer(config: TowerConfig) -> optax.GradientTransformation:
 
 def fresh_rows(rows: int, config: TowerConfig, key: Array) -> Float[Array, "rows D1"]:
     """ID embeddings of rows that have learned nothing; bias 0."""
-    vectors = 0.3 * jax.random.normal(key, (rows, config.dim), jnp.float32)
+    vectors = 0.1 * jax.random.normal(key, (rows, config.dim), jnp.float32)
     return jnp.concatenate([vectors, jnp.zeros((rows, 1), jnp.float32)], axis=1)
 
 
@@ -111,12 +111,20 @@ def grown(learned: Learned, config: TowerConfig, *, rows: int, seed: int) -> Lea
 
 
 @functools.partial(jax.jit, static_argnames="config", donate_argnames="learned")
-def train_step(learned: Learned, batch: TrainingBatch, *, config: TowerConfig) -> tuple[Learned, Float[Array, ""]]:
-    """Learn from one batch of windows.
+def train_steps(learned: Learned, batches: TrainingBatch, *, config: TowerConfig) -> tuple[Learned, Float[Array, ""]]:
+    """Learn from several batches of windows, one step each, in order.
+
+    Args:
+      batches: each field with the number of steps as its first axis.
 
     Returns:
-      The new state (the old one's buffers are gone) and the mean loss in nats.
+      The new state (the old one's buffers are gone) and the mean loss of the last step in nats.
     """
+    learned, losses = jax.lax.scan(functools.partial(_train_step, config=config), learned, batches)
+    return learned, losses[-1]
+
+
+def _train_step(learned: Learned, batch: TrainingBatch, *, config: TowerConfig) -> tuple[Learned, Float[Array, ""]]:
     graph = _graph(config)
     t = learned.tables
     at = batch.rows
@@ -129,17 +137,21 @@ def train_step(learned: Learned, batch: TrainingBatch, *, config: TowerConfig) -
         known = (batch.item >= 0).astype(jnp.float32)
         inputs = items[jnp.maximum(batch.item, 0), :-1] * known[:, :, None]
         states = towers.users(inputs, known, batch.value, batch.action, batch.gap)
-        logits = score(states.reshape(-1, config.dim)[batch.place], items, config.bias_factor)
+        states = states.reshape(-1, config.dim)[batch.place] * kept
+        logits = score(states, items, config.bias_factor)
         logits = jnp.where(batch.usable[None, :], logits, -1e9)
         return candidate_softmax_loss(logits, batch.target, batch.log_q)
 
+    key = jax.random.fold_in(jax.random.key(0), learned.step)
+    shape = (batch.place.shape[0], config.dim)
+    kept = jax.random.bernoulli(key, 1.0 - config.dropout, shape).astype(jnp.float32) / (1.0 - config.dropout)
     loss, (weight_grads, row_grads) = jax.value_and_grad(loss_of, argnums=(0, 1))(learned.weights, id_rows)
     with jax.numpy_dtype_promotion("standard"):  # optax raises a float to an integer power
         updates, moments = _optimizer(config).update(weight_grads, learned.moments, learned.weights)
     weights = optax.apply_updates(learned.weights, updates)
 
     step = learned.step + 1
-    beta1, beta2, epsilon = 0.9, config.beta2, 1e-8
+    beta1, beta2, epsilon = 0.0, config.beta2, 1e-8
     touched = jnp.any(row_grads != 0.0, axis=1, keepdims=True)
     first = jnp.where(touched, beta1 * first + (1 - beta1) * row_grads, first)
     second = jnp.where(touched, beta2 * second + (1 - beta2) * row_grads**2, second)

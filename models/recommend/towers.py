@@ -44,6 +44,7 @@ class TowerConfig:
       window: L, events that the user tower reads.
       gate_half: sightings at which ID and content weigh alike.
       bias_factor: multiplies the item bias so that it follows the stream under Adam.
+      dropout: share of the user's state that a training step leaves out.
       rate: Adam's learning rate. beta2: Adam's second decay, low so that old items stay plastic.
     """
 
@@ -54,7 +55,8 @@ class TowerConfig:
     window: int = 32
     gate_half: float = 3.0
     bias_factor: float = 5.0
-    rate: float = 8e-3
+    dropout: float = 0.3
+    rate: float = 4e-3
     beta2: float = 0.99
 
     def __post_init__(self) -> None:
@@ -160,7 +162,7 @@ class Towers(nnx.Module):
             return h, h
 
         first = jnp.zeros((item.shape[0], d), jnp.float32)
-        _, states = jax.lax.scan(step, first, (gates_x.swapaxes(0, 1), known_.swapaxes(0, 1)))
+        _, states = jax.lax.scan(step, first, (gates_x.swapaxes(0, 1), known_.swapaxes(0, 1)), unroll=4)
         return states.swapaxes(0, 1) * (2.0 / jnp.sqrt(jnp.float32(d)))
 
 

@@ -23,19 +23,19 @@ class TrainingConfig:
       windows: windows of a tower step. replayed: share of them that is drawn from the stream's past.
       places: predictions learned of a step; new events first.
       candidates: items in the softmax; a catalogue that fits is used whole, a larger one is sampled.
-      steps: tower steps of a batch of events.
+      events_per_step: learned events for which the towers take one step.
     """
 
-    windows: int = 32
-    replayed: float = 0.25
-    places: int = 256
-    candidates: int = 1536
-    steps: int = 2
+    windows: int = 16
+    replayed: float = 0.5
+    places: int = 512
+    candidates: int = 1024
+    events_per_step: int = 32
 
     def __post_init__(self) -> None:
         if not 0.0 <= self.replayed <= 1.0:
             raise ConfigError(f"replayed must be between 0 and 1, got {self.replayed}")
-        for name in ("windows", "places", "candidates", "steps"):
+        for name in ("windows", "places", "candidates", "events_per_step"):
             if getattr(self, name) < 1:
                 raise ConfigError(f"{name} must be a whole number >= 1, got {getattr(self, name)}")
 

@@ -94,7 +94,7 @@ def append_all(histories, user, item, value, at_ms, action, most, pos):  # type:
 def choose_training(
     users: I32, pos: I32, recent_users: I32, lengths: I32, *, count: int, replayed: int, generator: np.random.Generator
 ) -> tuple[I32, I32]:
-    """Which windows a step learns from: the new events' users first, the rest replay of the stream's past.
+    """Which windows a step learns from: some that end at new events, the rest replay of the stream's past.
 
     Args:
       users, pos: the batch's learned events, in order.
@@ -105,19 +105,12 @@ def choose_training(
     Returns:
       (user rows, places that the windows end at), int32 [count]; both orders seeded by ``generator``.
     """
-    newest = dict(zip(users.tolist(), pos.tolist(), strict=True))
-    distinct = np.fromiter(newest.keys(), np.int32, len(newest))
-    ends = np.fromiter(newest.values(), np.int32, len(newest))
-    kept = generator.permutation(len(distinct))[: count - replayed]
-    missing = count - len(kept)
-    past = (
-        recent_users[generator.integers(0, max(len(recent_users), 1), missing)] if len(recent_users) else distinct[:0]
-    )
+    new = generator.permutation(len(users))[: count - replayed]
+    missing = count - len(new)
+    past = recent_users[generator.integers(0, max(len(recent_users), 1), missing)] if len(recent_users) else users[:0]
     past = past[lengths[past] > 0]
     places = (generator.random(len(past)) * lengths[past]).astype(np.int32)
-    return np.concatenate([distinct[kept], past]).astype(np.int32), np.concatenate([ends[kept], places]).astype(
-        np.int32
-    )
+    return np.concatenate([users[new], past]).astype(np.int32), np.concatenate([pos[new], places]).astype(np.int32)
 
 
 __all__ = [

@@ -8,7 +8,7 @@ import numpy.typing as npt
 from streams.contract.errors import ArrayError
 from streams.contract.events import Tensor
 
-TensorDtype = Literal["float32", "int32", "int64", "uint8", "bool"]
+TensorDtype = Literal["float32", "float64", "int32", "int64", "uint8", "bool"]
 
 
 def floats_to_bytes(values: npt.ArrayLike) -> bytes:

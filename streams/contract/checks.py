@@ -31,22 +31,39 @@ def check_interaction(event: events.Interaction, timestamp_ms: int) -> str | Non
 def check_item_state(event: events.ItemState, _timestamp_ms: int) -> str | None:
     """Refuses arrays of ragged length, numbers that are not finite, bad rows, a live item without vector."""
     vector, popularity = event.vector, event.popularity
-    successors, successor_weights = event.successors, event.successor_weights
+    on_surfaces, surface_bias = event.surface_popularity, event.surface_bias
+    successors, successor_weights, successor_lags = event.successors, event.successor_weights, event.successor_lags
     predecessors, predecessor_weights = event.predecessors, event.predecessor_weights
-    if (len(vector) | len(popularity) | len(successors) | len(predecessors)) & 3:
+    company, company_weights = event.company, event.company_weights
+    successor_gains, company_gains = event.successor_gains, event.company_gains
+    sizes = len(vector) | len(popularity) | len(on_surfaces) | len(surface_bias)
+    sizes |= len(successors) | len(predecessors) | len(company)
+    if sizes & 3:
         return "expected arrays of whole 4-byte numbers, got a length that 4 does not divide"
     if len(successors) != len(successor_weights):
         return _lengths("successors", successors, successor_weights)
+    if successor_lags and len(successors) != len(successor_lags):
+        return _lengths("successors", successors, successor_lags, "lag")
     if len(predecessors) != len(predecessor_weights):
         return _lengths("predecessors", predecessors, predecessor_weights)
+    if len(company) != len(company_weights):
+        return _lengths("company", company, company_weights)
+    if successor_gains and len(successors) != len(successor_gains):
+        return _lengths("successors", successors, successor_gains, "gain")
+    if company_gains and len(company) != len(company_gains):
+        return _lengths("company", company, company_gains, "gain")
     if event.live and not vector:
         return "expected a `vector` for a live item, got none"
-    floats = np.frombuffer(b"".join((vector, popularity, successor_weights, predecessor_weights)), _FLOAT32)
+    numbers = (
+        vector, popularity, on_surfaces, surface_bias, successor_weights, successor_lags, successor_gains,
+        predecessor_weights, company_weights, company_gains,
+    )  # fmt: skip
+    floats = np.frombuffer(b"".join(numbers), _FLOAT32)
     if not np.logical_and.reduce(np.isfinite(floats)):  # half the time of .all()
         return "expected finite float32 numbers, got NaN or infinity"
-    rows = successors + predecessors
+    rows = b"".join((successors, predecessors, company))
     if rows and np.minimum.reduce(np.frombuffer(rows, _INT32)) < 1:
-        return "expected rows >= 1 in `successors` and `predecessors`, got a smaller one"
+        return "expected rows >= 1 in `successors`, `predecessors` and `company`, got a smaller one"
     return None
 
 
@@ -100,5 +117,5 @@ CHECKS: Final[dict[type[events.Record], Check]] = {
 }
 
 
-def _lengths(name: str, rows: bytes, weights: bytes) -> str:
-    return f"expected a 4-byte weight for each of `{name}`, got {len(weights)} bytes for {len(rows)}"
+def _lengths(name: str, rows: bytes, weights: bytes, what: str = "weight") -> str:
+    return f"expected a 4-byte {what} for each of `{name}`, got {len(weights)} bytes for {len(rows)}"

@@ -48,6 +48,7 @@ Excluded: TypeAlias = Annotated[list[Id], Meta(max_length=rules.MAX_EXCLUDED)]
 AssetIds: TypeAlias = Annotated[list[Id], Meta(max_length=rules.MAX_ASSETS)]
 Reasons: TypeAlias = Annotated[list[Value], Meta(max_length=rules.MAX_REASONS)]
 Offsets: TypeAlias = Annotated[dict[Id, Count], Meta(max_length=rules.MAX_PARTITIONS)]
+Surfaces: TypeAlias = Annotated[list[Label], Meta(max_length=rules.MAX_SURFACES)]
 Floats: TypeAlias = Annotated[bytes, Meta(max_length=4 * rules.MAX_DIM)]
 Rows: TypeAlias = Annotated[bytes, Meta(max_length=4 * rules.MAX_DIM)]
 Axes: TypeAlias = Annotated[list[Partition], Meta(max_length=rules.MAX_TENSOR_AXES)]
@@ -247,8 +248,11 @@ class ItemState(Record, frozen=True, kw_only=True):
       vector: float32 [D].
       popularity: float32 [P], counts decayed up to the clock.
       clock_events, clock_ms: the clock of those counts: events learned, and event time, UTC epoch ms.
-      successors, predecessors: int32 rows, strongest first; their weights are float32 of the same length.
+      successors, predecessors, company: int32 rows; their weights, lags and gains are float32 of the same length.
       first_seen_ms: event time of its first record, UTC epoch ms.
+      surface_popularity: float32 [S], counts by surface from code 1 on, decayed up to the clock; surface_bias: what
+        each adds to the score; both may be empty.
+      value_sum, value_count: of the values that interactions with it carried.
     """
 
     item_id: Id
@@ -266,13 +270,22 @@ class ItemState(Record, frozen=True, kw_only=True):
     successor_weights: Floats = b""
     predecessors: Rows = b""
     predecessor_weights: Floats = b""
+    successor_lags: Floats = b""
+    company: Rows = b""
+    company_weights: Floats = b""
+    surface_popularity: Floats = b""
+    successor_gains: Floats = b""
+    company_gains: Floats = b""
+    surface_bias: Floats = b""
+    value_sum: Float32 = 0.0
+    value_count: Annotated[float, Meta(ge=0.0, le=rules.MAX_FLOAT32)] = 0.0
 
 
 class Tensor(Record, frozen=True, kw_only=True):
     """An array: ``data`` is C-ordered and little-endian (base64 on the wire), ``shape`` x size of ``dtype`` bytes."""
 
     shape: Axes
-    dtype: Literal["float32", "int32", "int64", "uint8", "bool"]
+    dtype: Literal["float32", "float64", "int32", "int64", "uint8", "bool"]
     data: bytes
 
 
@@ -283,6 +296,7 @@ class ModelWeights(Record, frozen=True, kw_only=True):
       item_states: how many item-state records belong to this flush; all are read before the version is used.
       clock_events, clock_ms: events learned and event time, UTC epoch ms, at the flush.
       fingerprint: of the software and settings that made it.
+      surfaces: those that are told apart, by code from 1 on.
     """
 
     version: Count
@@ -293,6 +307,7 @@ class ModelWeights(Record, frozen=True, kw_only=True):
     clock_ms: TimeMs
     state_hash: Label
     fingerprint: Value
+    surfaces: Surfaces = []
 
 
 class SnapshotNotice(Record, frozen=True, kw_only=True):

@@ -53,6 +53,8 @@ MAX_RANGES: Final = 10_000
 MAX_METRIC_VALUES: Final = 1_000
 MAX_TENSORS: Final = 1_000
 MAX_TENSOR_AXES: Final = 8
+MAX_SURFACES: Final = 255
+"""Surfaces told apart: their codes are bytes."""
 MAX_DIM: Final = 16_384
 """Numbers in one vector of an item state."""
 

@@ -5,35 +5,26 @@ those whose vector has moved far, since the shared layers move every item a litt
 caller's decision.
 """
 
-import hashlib
-from collections.abc import Mapping
-from typing import Any, Final, NamedTuple
+from typing import Final, NamedTuple
 
-import jax
 import numpy as np
-from numpy.typing import NDArray
 
 from models.recommend import step
-from models.recommend.combiner import Combiner
-from models.recommend.sources import Counts
 from models.recommend.state import ModelConfig, State
 from models.typing import F32, I32
-from streams.contract.arrays import floats_to_bytes, rows_to_bytes, tensor_from_array
+from streams.contract.arrays import tensor_from_array
 from streams.contract.events import ItemState, ModelWeights
+from streams.cores.item_states import states_of
+from streams.cores.weights import dense_arrays, weights_hash
 
 TOWER_KEY: Final = "hybrid"
 """Key of the one record on ``model-weights.v1``."""
 MOVED = 0.05
 """A vector that moved by more than this share of its length is published again."""
-COMBINER_PARTS: Final = ("shared", "by_history", "by_gap")
-ITEM_TOWER: Final = "towers/content/"
-"""Where the names of the item tower's weights begin."""
 STRIPE = 16_384
 """Unchanged rows that are looked at for movement at one flush; a larger catalogue is looked at in turns."""
 MOVED_SHARE = 8
 """One record in so many is kept for rows that have moved, so that many changed ones cannot crowd them out for ever."""
-WIRE_SUCCESSORS = 128
-"""Strongest successors and predecessors in a record."""
 
 
 class Announcement(NamedTuple):
@@ -69,8 +60,7 @@ class Announcer:
             )
             for item_id, row in evicted
         ]
-        columns = zip(rows.tolist(), vectors, strict=True)
-        states += [_item_state(state, row, vector, version) for row, vector in columns]
+        states += states_of(state, rows, vectors, version)
         self._published[rows], self._is_out[rows] = vectors, True
         state.counts.changed[rows] = False
         return Announcement(states, self._weights(state, len(states)))
@@ -114,7 +104,7 @@ class Announcer:
         return looked_at[taken], vectors[taken]
 
     def _weights(self, state: State, item_states: int) -> ModelWeights:
-        arrays = combiner_arrays(state.combiner) | tower_arrays(state.towers.weights)
+        arrays = dense_arrays(state.combiner, state.reranker, state.towers.weights)
         return ModelWeights(
             version=state.learned_events,
             step=state.step,
@@ -124,11 +114,17 @@ class Announcer:
             clock_ms=state.newest_ms,
             state_hash=weights_hash(arrays, state.step),
             fingerprint=self._fingerprint,
+            surfaces=list(state.surfaces),
         )
 
 
 def item_vectors(state: State, rows: I32, config: ModelConfig) -> F32:
-    """Tower vectors of ``rows``, bias in the last column; padded to a power of two so that few shapes compile."""
+    """Tower vectors of ``rows``, bias in the last column; padded to a power of two so that few shapes compile.
+
+    Zero where the towers don't score.
+    """
+    if config.towers.flavour == "counts":
+        return np.zeros((len(rows), config.towers.dim + 1), np.float32)
     size = max(256, 1 << (len(rows) - 1).bit_length())
     padded = np.zeros(size, np.int32)
     padded[: len(rows)] = rows
@@ -136,76 +132,3 @@ def item_vectors(state: State, rows: I32, config: ModelConfig) -> F32:
         state.towers.weights, state.towers.tables, padded, state.counts.seen[padded], config=config.towers
     )
     return np.asarray(vectors)[: len(rows)]
-
-
-def combiner_arrays(combiner: Combiner) -> dict[str, NDArray[np.generic]]:
-    """The combiner's weights by name, but for the biases: those travel with their items."""
-    return {f"combiner/{name}": getattr(combiner, name) for name in COMBINER_PARTS}
-
-
-def tower_arrays(weights: Any) -> dict[str, NDArray[np.generic]]:
-    """The dense weights by their path in the module, in tree order, but for the item tower's.
-
-    What the item tower makes of an item's content travels as the item's vector, so a recommender needs neither those
-    weights nor a text encoder.
-    """
-    leaves, _ = jax.tree_util.tree_flatten_with_path(weights)
-    named = {_path(path): np.asarray(leaf) for path, leaf in leaves}
-    return {name: array for name, array in named.items() if not name.startswith(ITEM_TOWER)}
-
-
-def with_tower_arrays(weights: Any, arrays: Mapping[str, NDArray[np.generic]]) -> Any:
-    """``weights`` with those arrays of `tower_arrays`; the others stay."""
-    return jax.tree_util.tree_map_with_path(
-        lambda path, leaf: jax.numpy.array(arrays[_path(path)]) if _path(path) in arrays else leaf, weights
-    )
-
-
-def _path(path: Any) -> str:
-    return "towers" + "".join(f"/{_name(key)}" for key in path)
-
-
-def _name(key: Any) -> str:
-    return str(getattr(key, "key", getattr(key, "name", getattr(key, "idx", key))))
-
-
-def weights_hash(arrays: dict[str, NDArray[np.generic]], at_step: int) -> str:
-    """Hash of the dense weights at a step, hex 32: tells versions apart; the hash of the whole state is another."""
-    digest = hashlib.blake2b(str(at_step).encode(), digest_size=16)
-    for name in sorted(arrays):
-        digest.update(name.encode())
-        digest.update(np.ascontiguousarray(arrays[name]).tobytes())
-    return digest.hexdigest()
-
-
-def _item_state(state: State, row: int, vector: F32, version: int) -> ItemState:
-    counts = state.counts
-    after, after_weights = _strongest(counts, "after", row)
-    before, before_weights = _strongest(counts, "before", row)
-    return ItemState(
-        item_id=state.items.key(row),
-        row=row,
-        version=version,
-        live=not state.withdrawn[row],
-        vector=floats_to_bytes(vector),
-        bias=float(state.combiner.bias[row]),
-        count=float(counts.seen[row]),
-        popularity=floats_to_bytes(counts.decayed[:, row]),
-        clock_events=int(counts.last_event[row]),
-        clock_ms=max(0, int(counts.last_ms[row])),
-        successors=rows_to_bytes(after),
-        successor_weights=floats_to_bytes(after_weights),
-        predecessors=rows_to_bytes(before),
-        predecessor_weights=floats_to_bytes(before_weights),
-        first_seen_ms=max(0, int(counts.first_ms[row])),
-    )
-
-
-def _strongest(counts: Counts, pool_name: str, row: int) -> tuple[I32, F32]:
-    pool = getattr(counts, pool_name)
-    start, length = int(pool.start[row]), int(pool.length[row])
-    keys, weights = pool.key[start : start + length], pool.weight[start : start + length]
-    if length > 1:
-        order = np.argsort(-weights, kind="stable")[:WIRE_SUCCESSORS]
-        keys, weights = keys[order], weights[order]
-    return keys.copy(), weights.copy()

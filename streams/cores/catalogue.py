@@ -1,6 +1,12 @@
 """The catalogue's records as a recommender keeps them: by id, and those that rules have to look at by kind of rule."""
 
+import numpy as np
+
+from models.recommend.labels import ItemLabels, empty_labels
+from models.recommend.vocab import Vocab
+from models.typing import I32
 from streams.contract.events import Item
+from streams.cores.contents import labels_of
 
 
 class Catalogue:
@@ -35,3 +41,11 @@ class Catalogue:
             self.timed[item_id] = item
         if item.maturity or item.regions:
             self.limited[item_id] = item
+
+
+def known_labels(rows: I32, items: Vocab, catalogue: Catalogue) -> tuple[I32, ItemLabels]:
+    """Those of the item rows that the catalogue has, and their labels."""
+    found = [(row, catalogue.items.get(items.key(row))) for row in rows.tolist()]
+    listed = [(row, item) for row, item in found if item is not None]
+    labels = labels_of([item for _, item in listed]) if listed else empty_labels(0)
+    return np.array([row for row, _ in listed], np.int32), labels

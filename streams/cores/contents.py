@@ -5,7 +5,8 @@ from collections.abc import Callable, Sequence
 import numpy as np
 
 from models.errors import ConfigError
-from models.recommend.content import content_features, folded, text_of, tokens
+from models.recommend.content import content_features, folded, text_of, tokens, year_in
+from models.recommend.labels import ItemLabels, creator_code, tag_codes, year_of
 from models.recommend.towers import TowerConfig
 from models.typing import F32
 from streams.contract.events import Item
@@ -39,3 +40,13 @@ def contents(items: Sequence[Item], towers: TowerConfig, encode: Encode | None) 
     if told:
         vectors[told] = np.float32(TEXT_LENGTH) * folded(encode([texts[at] for at in told]), towers.text_dim)
     return np.concatenate([hashed, vectors], axis=1)
+
+
+def labels_of(items: Sequence[Item]) -> ItemLabels:
+    """Labels of items of the catalogue, a row each."""
+    years = [year_in(item.title) for item in items]
+    return ItemLabels(
+        np.stack([tag_codes(item.tags) for item in items]),
+        np.array([creator_code(item.creator) for item in items], np.int32),
+        np.array([year_of(year, item.published_at_ms) for year, item in zip(years, items, strict=True)], np.int16),
+    )

@@ -1,19 +1,29 @@
-"""Item states as columns, and writing many of them into the arrays of serving in one go.
+"""Item states from the trainer's arrays, and into the arrays of serving: many in one go.
 
-A flush brings a thousand states, and a version takes effect all at once: what Python does for each must be little.
+A flush brings a thousand states, and a version takes effect all at once: what Python does for each must be little,
+and for each entry of a sparse row nothing.
 """
 
+import itertools
 from collections.abc import Sequence
-from typing import NamedTuple
+from typing import Any, Final, NamedTuple, TypeVar
 
 import numpy as np
+from numpy.typing import NDArray
 
 from models.recommend import pools, sources
-from models.recommend.pools import Rows
-from models.recommend.sources import Counts
+from models.recommend.labels import ItemLabels
+from models.recommend.pools import Company, Rows, Successors
+from models.recommend.sources import SURFACE_HALF_LIFE, SURFACES, Counts
+from models.recommend.state import State
 from models.typing import F32, I32, I64
 from streams.contract.arrays import floats_from_bytes, rows_from_bytes
 from streams.contract.events import ItemState
+
+P = TypeVar("P", Rows, Successors, Company)
+NO_SURFACES: Final = bytes(4 * (SURFACES - 1))
+MOST_DOUBLINGS = 120.0
+"""Half-lives between two clocks that still fit a float32."""
 
 
 class Entries(NamedTuple):
@@ -29,7 +39,12 @@ class Columns(NamedTuple):
 
     Attributes:
       rows: int32 [M], each once. vectors: float32 [M, D + 1]. bias, seen: float32 [M]. decayed: float32 [DECAYS, M].
-      last_event, last_ms, first_ms: int64 [M]. after, before: successors and predecessors.
+      last_event, last_ms, first_ms: int64 [M].
+      surface: decayed to ``last_event``, without code 0, float32 [SURFACES - 1, M].
+      value_sum, value_count: float32 [M].
+      surface_bias: without code 0, float32 [SURFACES - 1, M].
+      after, before, company: the sparse rows. lag: of the entries of ``after``, float32.
+      after_gain, company_gain: what was learned of the entries of each, float32.
     """
 
     rows: I32
@@ -40,12 +55,88 @@ class Columns(NamedTuple):
     last_event: I64
     last_ms: I64
     first_ms: I64
+    surface: F32
+    surface_bias: F32
+    value_sum: F32
+    value_count: F32
     after: Entries
+    lag: F32
+    after_gain: F32
     before: Entries
+    company: Entries
+    company_gain: F32
+
+
+# --- the trainer's side ----------------------------------------------------------------------------------------------
+
+
+def states_of(state: State, rows: I32, vectors: F32, version: int) -> list[ItemState]:
+    """The records of ``rows``, with their tower vectors, float32 [M, D + 1]."""
+    counts = state.counts
+    after, after_weights, lags, after_gains = _cut(counts.after, rows, "key", "weight", "lag", "learned")
+    before, before_weights = _cut(counts.before, rows, "key", "weight")
+    company, company_weights, company_gains = _cut(counts.company, rows, "key", "weight", "learned")
+    fields: dict[str, Sequence[Any]] = {
+        "row": rows.tolist(),
+        "item_id": [state.items.key(row) for row in rows.tolist()],
+        "live": (~state.withdrawn[rows]).tolist(),
+        "vector": _lines(vectors),
+        "bias": state.combiner.bias[rows].tolist(),
+        "count": counts.seen[rows].tolist(),
+        "popularity": _lines(counts.decayed[:, rows].T),
+        "clock_events": counts.last_event[rows].tolist(),
+        "clock_ms": np.maximum(counts.last_ms[rows], 0).tolist(),
+        "first_seen_ms": np.maximum(counts.first_ms[rows], 0).tolist(),
+        "successors": after,
+        "successor_weights": after_weights,
+        "successor_lags": lags,
+        "successor_gains": after_gains,
+        "predecessors": before,
+        "predecessor_weights": before_weights,
+        "company": company,
+        "company_weights": company_weights,
+        "company_gains": company_gains,
+        "surface_popularity": _lines(_surface_at_last_event(counts, rows).T) if state.surfaces else [b""] * len(rows),
+        "surface_bias": _lines(state.combiner.surface_bias[1:, rows].T) if state.surfaces else [b""] * len(rows),
+        "value_sum": counts.value_sum[rows].tolist(),
+        "value_count": counts.value_count[rows].tolist(),
+    }
+    lines = zip(*fields.values(), strict=True)
+    return [ItemState(version=version, **dict(zip(fields, line, strict=True))) for line in lines]
+
+
+def _cut(pool: Rows | Successors | Company, rows: I32, *columns: str) -> list[list[bytes]]:
+    """The entries of ``rows`` in each of the columns, as little-endian bytes a row."""
+    ends = pools.row_ends(pool, rows)
+    bounds = list(itertools.pairwise([0, *(4 * ends).tolist()]))
+    cut = []
+    for name in columns:
+        column = getattr(pool, name)
+        out = np.empty(int(ends[-1]) if len(ends) else 0, column.dtype)
+        pools.gather_column(pool.start, rows, column, ends, out)
+        data = out.astype(out.dtype.newbyteorder("<"), copy=False).tobytes()
+        cut.append([data[first:end] for first, end in bounds])
+    return cut
+
+
+def _lines(values: NDArray[Any]) -> list[bytes]:
+    """Each line of float32 [M, n] as little-endian bytes."""
+    data, width = np.ascontiguousarray(values, "<f4").tobytes(), 4 * values.shape[1]
+    return [data[at : at + width] for at in range(0, len(data), width)]
+
+
+def _surface_at_last_event(counts: Counts, rows: I32) -> F32:
+    later = (counts.surface_base[0] - counts.last_event[rows]) / SURFACE_HALF_LIFE
+    scale = np.exp2(np.clip(later, -MOST_DOUBLINGS, MOST_DOUBLINGS))
+    decayed: F32 = (counts.surface[1:, rows] * scale).astype(np.float32)
+    return decayed
+
+
+# --- the recommender's side ------------------------------------------------------------------------------------------
 
 
 def columns_of(states: Sequence[ItemState]) -> Columns:
-    """The columns of live states of one configuration, each of another row."""
+    """The columns of states of one configuration, each of another row and with a vector."""
     count = len(states)
     return Columns(
         rows=np.array([state.row for state in states], np.int32),
@@ -56,9 +147,26 @@ def columns_of(states: Sequence[ItemState]) -> Columns:
         last_event=np.array([state.clock_events for state in states], np.int64),
         last_ms=np.array([state.clock_ms for state in states], np.int64),
         first_ms=np.array([state.first_seen_ms for state in states], np.int64),
+        surface=floats_from_bytes(b"".join([state.surface_popularity or NO_SURFACES for state in states]))
+        .reshape(count, -1)
+        .T,
+        surface_bias=floats_from_bytes(b"".join([state.surface_bias or NO_SURFACES for state in states]))
+        .reshape(count, -1)
+        .T,
+        value_sum=np.array([state.value_sum for state in states], np.float32),
+        value_count=np.array([state.value_count for state in states], np.float32),
         after=_entries([state.successors for state in states], [state.successor_weights for state in states]),
+        lag=_one_each([state.successors for state in states], [state.successor_lags for state in states]),
+        after_gain=_one_each([state.successors for state in states], [state.successor_gains for state in states]),
         before=_entries([state.predecessors for state in states], [state.predecessor_weights for state in states]),
+        company=_entries([state.company for state in states], [state.company_weights for state in states]),
+        company_gain=_one_each([state.company for state in states], [state.company_gains for state in states]),
     )
+
+
+def _one_each(keys: Sequence[bytes], numbers: Sequence[bytes]) -> F32:
+    """A further float32 for each key; 0 where a state says none."""
+    return floats_from_bytes(b"".join([own or bytes(len(key)) for key, own in zip(keys, numbers, strict=True)]))
 
 
 def _entries(keys: Sequence[bytes], weights: Sequence[bytes]) -> Entries:
@@ -71,25 +179,36 @@ def _entries(keys: Sequence[bytes], weights: Sequence[bytes]) -> Entries:
 
 def largest_row(columns: Columns) -> int:
     """The largest row that is named anywhere in the columns; 0 if there is none."""
-    return int(max(part.max(initial=0) for part in (columns.rows, columns.after.keys, columns.before.keys)))
+    named = (columns.rows, columns.after.keys, columns.before.keys, columns.company.keys)
+    return int(max(part.max(initial=0) for part in named))
 
 
-def write_counts(counts: Counts, columns: Columns) -> Counts:
+def write_counts(counts: Counts, labels: ItemLabels, columns: Columns) -> Counts:
     """The same counts with the rows of ``columns`` replaced; arrays are changed in place where they have room.
 
-    ``counts`` must have room for `largest_row`.
+    ``counts`` must have room for `largest_row`, and surfaces that are aged to the clock (`sources.age_surfaces`).
     """
     rows = columns.rows
-    counts.seen[rows] = columns.seen
+    sources.put_seen(counts, labels.tags, rows, columns.seen)
     counts.decayed[:, rows] = columns.decayed
     counts.last_event[rows], counts.last_ms[rows] = columns.last_event, columns.last_ms
     counts.first_ms[rows] = columns.first_ms
+    later = (columns.last_event - counts.surface_base[0]) / SURFACE_HALF_LIFE
+    counts.surface[1:, rows] = columns.surface * np.exp2(np.clip(later, -MOST_DOUBLINGS, MOST_DOUBLINGS))
+    counts.value_sum[rows], counts.value_count[rows] = columns.value_sum, columns.value_count
+    after = _replaced(counts.after, rows, columns.after)
+    pools.fill_column(after.start, rows, after.lag, columns.lag, columns.after.ends)
+    pools.fill_column(after.start, rows, after.learned, columns.after_gain, columns.after.ends)
+    company = _replaced(counts.company, rows, columns.company)
+    pools.fill_column(company.start, rows, company.learned, columns.company_gain, columns.company.ends)
     return counts._replace(
-        after=_replaced(counts.after, rows, columns.after), before=_replaced(counts.before, rows, columns.before)
+        after=after,
+        before=_replaced(counts.before, rows, columns.before),
+        company=company,
     )
 
 
-def _replaced(pool: Rows, rows: I32, entries: Entries) -> Rows:
+def _replaced(pool: P, rows: I32, entries: Entries) -> P:
     pool = pools.reserve(pool, int(pools.places_to_replace(pool, rows, entries.ends)))
     pools.replace_rows(pool, rows, *entries)
     return pool
@@ -98,4 +217,7 @@ def _replaced(pool: Rows, rows: I32, entries: Entries) -> Rows:
 def has_sizes(state: ItemState, vector_floats: int) -> bool:
     """False for what a trainer of another configuration left on the topic."""
     sizes = len(state.vector), len(state.popularity)
-    return not state.live or sizes == (4 * vector_floats, 4 * sources.DECAYS)
+    if not state.live and not state.vector:
+        return True
+    on_surfaces = {len(state.surface_popularity), len(state.surface_bias)}
+    return sizes == (4 * vector_floats, 4 * sources.DECAYS) and on_surfaces <= {0, len(NO_SURFACES)}

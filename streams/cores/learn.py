@@ -11,10 +11,11 @@ import numpy as np
 
 from models.recommend import learning, pools, state
 from models.recommend.learning import Columns, Judged, Judging, Learnt
+from models.recommend.sources import SURFACES
 from models.recommend.state import ModelConfig, State
 from streams.contract import rules
 from streams.contract.events import Action, Interaction, Item, User
-from streams.cores.contents import Encode, contents
+from streams.cores.contents import Encode, contents, labels_of
 from streams.cores.histories import without_repeats
 
 ACTION_CODES: Final[dict[str, int]] = {word: code for code, word in enumerate(get_args(Action), start=1)}
@@ -107,6 +108,8 @@ class Learner:
     def _columns(self, chosen: Sequence[Interaction]) -> Columns:
         self.state.users.admit(event.user_id for event in chosen)
         self.state.items.admit(event.item_id for event in chosen)
+        for event in chosen:
+            self._admit_surface(event.surface)
         state.fit_capacity(self.state, self.config)
         columns = self._rows(chosen)
         admitted = columns.item > 0
@@ -123,7 +126,14 @@ class Learner:
             np.array([event.occurred_at_ms for event in events], np.int64),
             np.array([nothing if event.value is None else event.value for event in events], np.float32),
             np.array([ACTION_CODES[event.action] for event in events], np.uint8),
+            np.array([self.state.surfaces.get(event.surface or "", 0) for event in events], np.uint8),
         )
+
+    def _admit_surface(self, surface: str | None) -> None:
+        """A new surface gets the next code while there are any; 0 stands for none and for those that came too late."""
+        known = self.state.surfaces
+        if surface and surface not in known and len(known) < SURFACES - 1:
+            known[surface] = len(known) + 1
 
     def _hide(self, events: Sequence[Interaction]) -> None:
         known = [event for event in events if event.item_id in self.state.items]
@@ -141,7 +151,8 @@ class Learner:
         if listed:
             self.state.items.admit((item.item_id for item in listed), at_once=True)
             rows = self.state.items.rows(item.item_id for item in listed)
-            learning.list_items(self.state, rows, contents(listed, self.config.towers, self._encode), self.config)
+            content = contents(listed, self.config.towers, self._encode)
+            learning.list_items(self.state, rows, content, labels_of(listed), self.config)
         gone = self.state.items.rows(entry.item_id for entry in newest.values() if isinstance(entry, Withdrawn))
         learning.withdraw_items(self.state, gone[gone > 0])
 

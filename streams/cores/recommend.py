@@ -1,4 +1,4 @@
-"""Requests -> slates: retrieval by the index, ranking by the combiner, hard rules, exploration.
+"""Requests -> slates: retrieval by the index, ranking in two stages, hard rules, exploration.
 
 Pure but for the serving state's scratch arrays: the same requests on the same state give the same slates. A batch of
 requests is columns from beginning to end; only what is read from a request and what is written into a slate is Python.
@@ -14,7 +14,7 @@ import numpy as np
 
 from models.recommend import candidates as ranking
 from models.recommend import slating, step
-from models.recommend.candidates import Askers
+from models.recommend.candidates import Askers, Question
 from models.recommend.slating import Slates
 from models.recommend.windows import empty_windows, query_windows
 from models.typing import F32, I32, I64, Bools
@@ -29,7 +29,7 @@ FEW_SIGHTINGS: Final = 5
 OVERFETCH: Final = 512
 """Most items that a user has had for which the index is asked for more; beyond it the search masks them out."""
 BATCHES: Final = (1, 4, 16, 64)
-DEPTHS: Final = (64, 256, 1024)
+DEPTHS: Final = (64, 256, 512, 1024)
 """Shapes that the index and the user tower are asked in: few, since each is compiled once."""
 FRESH_POOL: Final = 2_000
 SOURCES: Final[tuple[Source, ...]] = ("popular", "tower", "successor", "fresh")
@@ -67,8 +67,11 @@ class Recommender:
         self._rewatchable = np.zeros(256, np.bool_)
         for word in config.rewatchable_actions:
             self._rewatchable[ACTION_CODES[word]] = True
+        self._repeats = not rules.LEARNED_ACTIONS.isdisjoint(config.rewatchable_actions)
+        """Whether an item of a history, which only actions that choose make, may ever come back."""
+        self._most = max(serving.config.candidates, 0)
         self._permissions = Permissions(serving)
-        self._scratch = ranking.scratch_for(0)
+        self._scratch = ranking.scratch_for(0, self._most)
         self._showable = np.zeros(0, np.bool_)
         self._known: Bools = np.zeros(0, np.bool_)
         self._fresh: I32 = np.zeros(0, np.int32)
@@ -80,7 +83,7 @@ class Recommender:
         serving.refresh(now_ms)
         n = len(serving.announced)
         if len(self._scratch.touched) < n:
-            self._scratch = ranking.scratch_for(n)
+            self._scratch = ranking.scratch_for(n, self._most)
         self._showable = serving.announced.copy()
         self._bounds = (0, 2**62)
         for item in serving.catalogue.timed.values():
@@ -175,8 +178,10 @@ class Recommender:
                 rows = serving.items.rows(request.exclude)
                 excluded.append(rows[rows > 0])
                 ends[at] = len(excluded[-1])
+        users = serving.users.rows([request.user_id for request in requests])
+        surfaces = np.array([serving.surfaces.get(request.surface or "", 0) for request in requests], np.uint8)
         askers: Askers = ranking.askers_of(
-            serving.histories, serving.hidden, serving.users.rows([request.user_id for request in requests]), mask,
+            serving.histories, serving.hidden, users, mask, surfaces,
             np.concatenate(excluded) if excluded else np.zeros(0, np.int32), np.cumsum(ends), self._rewatchable, now_ms,
         )  # fmt: skip
         return askers
@@ -190,12 +195,13 @@ class Recommender:
         masks, mask_of = self._permissions.masks(requests)
         askers = self._askers(requests, mask_of, now_ms)
         weights = ranking.weights_for(serving.combiner, askers)
-        q = ranking.queries(weights, self._user_states(askers, now_ms))
-        hit_rows, hit_scores = self._search(askers, q, k, masks)
-        candidates = ranking.find_candidates(
-            serving.counts, serving.histories, serving.augmented, askers, weights, q, hit_rows, hit_scores, self._known,
-            masks, now_ms, int(k.max()), self._scratch,
-        )  # fmt: skip
+        states = self._user_states(askers, now_ms)
+        q = ranking.queries(weights, states, askers.surface)
+        wanted = np.maximum(k, self._most).astype(np.int32)
+        question = Question(
+            weights, states, q, *self._search(askers, q, wanted, masks), self._known, masks, now_ms, self._repeats
+        )
+        candidates = ranking.find_candidates(serving.known, askers, question, int(wanted.max()), self._scratch)
         slates = slating.first_of(candidates, k)
         slating.name_causes(serving.counts, serving.histories, askers, self._scratch.done, slates)
         slots = np.full(len(k), self.config.explore_slots, np.int32)
@@ -205,10 +211,11 @@ class Recommender:
 
     def _user_states(self, askers: Askers, now_ms: int) -> F32:
         count = len(askers.user)
-        windows = empty_windows(_bucket(count, BATCHES), self.serving.config.towers.window)
+        towers = self.serving.config.towers
+        windows = empty_windows(_bucket(count, BATCHES), towers.window)
         query_windows(self.serving.histories, askers.user, askers.length, np.full(count, now_ms, np.int64), windows)
         inputs = self.serving.vectors[windows.item]
-        states = step.states_of_inputs(self.serving.weights, inputs, *windows, config=self.serving.config.towers)
+        states = step.states_of_inputs(self.serving.weights, inputs, *windows, config=towers)
         return np.asarray(jax.device_get(states))[:count]
 
     def _search(self, askers: Askers, q: F32, k: I32, masks: Bools) -> tuple[I32, F32]:

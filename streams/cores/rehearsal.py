@@ -11,7 +11,7 @@ from models.recommend import sources
 from models.recommend.state import ModelConfig
 from streams.contract import rules
 from streams.contract.arrays import floats_to_bytes, rows_to_bytes
-from streams.contract.events import Action, Interaction, ItemState
+from streams.contract.events import Action, Interaction, Item, ItemState
 from streams.cores.serving import Serving
 
 
@@ -19,6 +19,7 @@ def rehearse(config: ModelConfig) -> None:
     """Take item states, interactions of every kind and farewells into a state that is thrown away."""
     serving = Serving(config)
     serving.take_states([_state(config, row, is_live=True) for row in (1, 2)])
+    serving.take_item("item-1", Item(item_id="item-1", title="Rehearsal (2000)", tags=["new"]))
     serving.refresh(0)
     actions = sorted(set(get_args(Action)) & (rules.LEARNED_ACTIONS | rules.HIDING_ACTIONS))
     serving.take_interactions(
@@ -40,10 +41,12 @@ def _state(config: ModelConfig, row: int, *, is_live: bool) -> ItemState:
         clock_events=0,
         clock_ms=0,
         first_seen_ms=0,
-        vector=floats_to_bytes(np.zeros(config.towers.dim + 1)),
+        vector=floats_to_bytes(np.zeros(config.towers.dim + 1)) if is_live else b"",
         popularity=floats_to_bytes(np.zeros(sources.DECAYS)),
         successors=rows_to_bytes([2]),
         successor_weights=floats_to_bytes([1.0]),
         predecessors=rows_to_bytes([2]),
         predecessor_weights=floats_to_bytes([1.0]),
+        company=rows_to_bytes([2]),
+        company_weights=floats_to_bytes([1.0]),
     )

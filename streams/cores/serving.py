@@ -1,7 +1,7 @@
 """What a recommender knows, and how records change it: item states, weights, catalogue, users, interactions.
 
-The same arrays as the trainer's (`Counts`, `Combiner`, `Histories`), filled from the topics or a snapshot, so that
-both compute scores by the same code. One thread owns it.
+The same arrays as the trainer's (`Counts`, `Combiner`, `Reranker`, `Histories`), filled from the topics or a snapshot,
+so that both compute scores by the same code. One thread owns it.
 """
 
 from collections.abc import Iterable, Sequence
@@ -12,8 +12,10 @@ import numpy as np
 from index.live import LiveConfig, LiveIndex
 from index.protocol import IndexConfig
 from models.recommend import combiner as combining
-from models.recommend import pools, sources, step
-from models.recommend.serving import augment, augmented_dim
+from models.recommend import labels as labelling
+from models.recommend import pools, rerank, sources, step
+from models.recommend.candidates import Known
+from models.recommend.serving import augment_rows, augmented_dim
 from models.recommend.state import ModelConfig, State
 from models.recommend.vocab import Vocab
 from models.recommend.windows import append_all
@@ -22,17 +24,12 @@ from streams.contract import rules
 from streams.contract.arrays import array_from_tensor
 from streams.contract.events import Interaction, Item, ItemState, ModelRef, ModelWeights, User
 from streams.cores import histories
-from streams.cores.announce import (
-    COMBINER_PARTS,
-    combiner_arrays,
-    item_vectors,
-    tower_arrays,
-    weights_hash,
-    with_tower_arrays,
-)
-from streams.cores.catalogue import Catalogue
+from streams.cores.announce import item_vectors
+from streams.cores.catalogue import Catalogue, known_labels
 from streams.cores.item_states import columns_of, has_sizes, largest_row, write_counts
 from streams.cores.learn import ACTION_CODES
+from streams.cores.waiting import Waiting
+from streams.cores.weights import dense_arrays, have_shapes, weights_hash, with_dense_arrays
 
 NEW_VERSION_ROWS: Final = 65_536
 """Rows whose augmented vectors are brought up to a new version at once; a larger catalogue takes turns."""
@@ -51,7 +48,10 @@ class Serving:
         n, u = self.items.capacity, self.users.capacity
         dim = config.towers.dim
         self.counts = sources.empty_counts(n)
+        self.labels = labelling.empty_labels(n)
         self.combiner = combining.empty_combiner(n)
+        self.reranker = rerank.empty_reranker(combining.CONTEXTS, seed=config.seed)
+        self.surfaces: dict[str, int] = {}
         self.vectors: F32 = np.zeros((n, dim + 1), np.float32)
         self.announced = np.zeros(n, np.bool_)
         """Rows that the trainer announced and the catalogue has not withdrawn."""
@@ -61,16 +61,15 @@ class Serving:
         self.catalogue = Catalogue()
         self.profiles: dict[str, User] = {}
         self.weights: Any = step.fresh_weights(config.towers, config.seed)
-        self.model = ModelRef(version=0, step=0, state_hash=weights_hash(tower_arrays(self.weights), 0))
+        self.model = ModelRef(version=0, step=0, state_hash=weights_hash(self._dense_arrays(), 0))
         self.newest_ms = 0
         self.augmented: F32 = np.zeros((n, augmented_dim(dim)), np.float32)
         self.index = LiveIndex(LiveConfig(index=IndexConfig(dim=augmented_dim(dim))))
-        self._dirty = np.zeros(n, np.bool_)
+        self._dirty, self._unlabelled = np.zeros(n, np.bool_), np.zeros(n, np.bool_)
         self._stripe = 0
         self._pending: dict[int, list[ItemState]] = {}
         self._waiting: dict[int, ModelWeights] = {}
-        self._unresolved: dict[str, list[Interaction]] = {}
-        self._unresolved_count = 0
+        self._unresolved = Waiting(UNRESOLVED_MOST)
         self._known_ids: dict[str, None] = {}
         self.erased_ms: dict[str, int] = {}
         """Erased users, with the timestamp of the record that erased them: what they did before it is not taken."""
@@ -82,7 +81,8 @@ class Serving:
     def restore(self, state: State, config: ModelConfig) -> None:
         """Start from the trainer's snapshot: everything but the catalogue's records."""
         self.items, self.users = state.items, state.users
-        self.counts, self.combiner = state.counts, state.combiner
+        self.counts, self.labels = state.counts, state.labels
+        self.combiner, self.reranker, self.surfaces = state.combiner, state.reranker, state.surfaces
         self.histories, self.hidden = state.histories, state.hidden
         self.weights = state.towers.weights
         self.newest_ms = state.newest_ms
@@ -95,7 +95,7 @@ class Serving:
         self.announced[: state.items.used] = in_use & ~state.withdrawn[: state.items.used]
         self._dirty[:] = self.announced
         self._row_version[: state.items.used] = state.learned_events
-        digest = weights_hash(combiner_arrays(self.combiner) | tower_arrays(self.weights), state.step)
+        digest = weights_hash(self._dense_arrays(), state.step)
         self.model = ModelRef(version=state.learned_events, step=state.step, state_hash=digest)
 
     # --- from the trainer's topics -----------------------------------------------------------------------------
@@ -125,15 +125,12 @@ class Serving:
 
     def take_weights(self, weights: ModelWeights) -> None:
         """Stage the weights of a version; it is used once all of its item states are here, or a newer one is whole."""
-        if weights.version > self.model.version and self._are_ours(weights):
+        if weights.version > self.model.version and have_shapes(weights, self._dense_arrays()):
             self._waiting[weights.version] = weights
         self._settle()
 
-    def _are_ours(self, weights: ModelWeights) -> bool:
-        ours = combiner_arrays(self.combiner) | tower_arrays(self.weights)
-        return {name: tuple(tensor.shape) for name, tensor in weights.arrays.items()} == {
-            name: array.shape for name, array in ours.items()
-        }
+    def _dense_arrays(self) -> dict[str, Any]:
+        return dense_arrays(self.combiner, self.reranker, self.weights)
 
     def _settle(self) -> None:
         whole = [v for v, w in self._waiting.items() if len(self._pending.get(v, ())) >= w.item_states]
@@ -148,15 +145,16 @@ class Serving:
     def use_version(self, version: int) -> None:
         """Make the staged weights of ``version`` and all item states up to it take effect, all at once."""
         weights = self._waiting[version]
+        self.counts.clock[0] = max(int(self.counts.clock[0]), weights.clock_events)
+        sources.age_surfaces(self.counts)
         staged = sorted(v for v in self._pending if v <= version)
         self._put_states([state for v in staged for state in self._pending.pop(v)])
         self._waiting = {v: w for v, w in self._waiting.items() if v > version}
         arrays = {name: array_from_tensor(tensor) for name, tensor in weights.arrays.items()}
-        self.combiner = self.combiner._replace(
-            **{name: np.array(arrays[f"combiner/{name}"]) for name in COMBINER_PARTS}
+        self.combiner, self.reranker, self.weights = with_dense_arrays(
+            self.combiner, self.reranker, self.weights, arrays
         )
-        self.weights = with_tower_arrays(self.weights, arrays)
-        self.counts.clock[0] = max(int(self.counts.clock[0]), weights.clock_events)
+        self.surfaces = {surface: code for code, surface in enumerate(weights.surfaces, start=1)}
         self.newest_ms = max(self.newest_ms, weights.clock_ms)
         self.model = ModelRef(version=version, step=weights.step, state_hash=weights.state_hash)
         self.is_stale = True
@@ -174,18 +172,24 @@ class Serving:
         self._grow_for(largest_row(columns))
         rows = columns.rows
         self.vectors[rows], self.combiner.bias[rows] = columns.vectors, columns.bias
-        self.counts = write_counts(self.counts, columns)
-        self.announced[rows] = [state.item_id not in self.catalogue.withdrawn for state in live.values()]
+        self.combiner.surface_bias[1:, rows] = columns.surface_bias
+        self.counts = write_counts(self.counts, self.labels, columns)
+        withdrawn = self.catalogue.withdrawn
+        self.announced[rows] = [state.live and state.item_id not in withdrawn for state in live.values()]
         self._dirty[rows] = True
         self._remember_late([state.item_id for state in live.values() if state.item_id in self._unresolved])
 
     def _put_row(self, state: ItemState, live: dict[int, ItemState], gone: list[int]) -> None:
-        """Move one item to its row: ``live`` gets its state, ``gone`` the rows that lost theirs on the way."""
+        """Move one item to its row: ``live`` gets its state, ``gone`` the rows that lost theirs on the way.
+
+        An item that was withdrawn keeps its row, since histories name it; one that was evicted comes without a vector.
+        """
         row, held = state.row, self.items.row(state.item_id)
         if state.version < max(self._version_of(row), self._version_of(held)):
             return
         lost = []
-        if not state.live:
+        is_evicted = not state.live and not state.vector
+        if is_evicted:
             if held != row:
                 return
             lost.append(row)
@@ -199,10 +203,11 @@ class Serving:
             live.pop(one, None)
         gone += lost
         self.items.evict(lost)
-        if state.live:
+        if not is_evicted:
             self.items.put(state.item_id, row)
             self._fit()
             live[row] = state
+            self._unlabelled[row] |= held != row
         self._row_version[row] = state.version
 
     def _version_of(self, row: int) -> int:
@@ -216,7 +221,9 @@ class Serving:
         self.announced[rows] = False
         self.index.remove(np.array(rows, np.int32))
         for row in rows:
-            sources.forget_item(self.counts, row)
+            sources.forget_item(self.counts, self.labels.tags, row)
+        for column in self.labels:
+            column[rows] = 0
         gone = np.zeros(len(self.announced), np.bool_)
         gone[rows] = True
         pools.scrub_histories(self.histories, gone)
@@ -224,13 +231,10 @@ class Serving:
 
     def _remember_late(self, item_ids: Sequence[str]) -> None:
         """Interactions that waited for the rows of these items take their place in time."""
-        for item_id in item_ids:
-            waiting = self._unresolved.pop(item_id)
-            self._unresolved_count -= len(waiting)
-            for event in waiting:
-                self._remember([event])
-                if event.action in rules.LEARNED_ACTIONS:
-                    histories.put_newest_in_time(self.histories, self.users.row(event.user_id))
+        for event in self._unresolved.take(item_ids):
+            self._remember([event])
+            if event.action in rules.LEARNED_ACTIONS:
+                histories.put_newest_in_time(self.histories, self.users.row(event.user_id))
 
     # --- from the platform's topics ----------------------------------------------------------------------------
 
@@ -240,6 +244,7 @@ class Serving:
         row = self.items.row(item_id)
         self.announced[row] = row > 0 and item is not None
         self._dirty[row] = row > 0
+        self._unlabelled[row] = row > 0 and item is not None
 
     def take_user(self, user: User) -> None:
         """A profile."""
@@ -255,13 +260,7 @@ class Serving:
         """
         self.profiles.pop(user_id, None)
         self.erased_ms[user_id] = at_ms
-        for item_id, events in list(self._unresolved.items()):
-            kept = [event for event in events if event.user_id != user_id]
-            self._unresolved_count -= len(events) - len(kept)
-            if kept:
-                self._unresolved[item_id] = kept
-            else:
-                del self._unresolved[item_id]
+        self._unresolved.forget_user(user_id)
         row = self.users.row(user_id)
         if not row:
             return
@@ -278,19 +277,13 @@ class Serving:
         for event in histories.without_repeats(self._known_ids, events, window=self.config.dedupe_window):
             if event.action in rules.LEARNED_ACTIONS or event.action in rules.HIDING_ACTIONS:
                 if event.item_id not in self.items:
-                    self._wait_for_row(event)
+                    self._unresolved.add(event)
                 elif event.action in rules.LEARNED_ACTIONS:
                     chosen.append(event)
                 else:
                     hiding.append(event)
         self._remember(chosen)
         self._hide(hiding)
-
-    def _wait_for_row(self, event: Interaction) -> None:
-        self._unresolved.setdefault(event.item_id, []).append(event)
-        self._unresolved_count += 1
-        while self._unresolved_count > UNRESOLVED_MOST:
-            self._unresolved_count -= len(self._unresolved.pop(next(iter(self._unresolved))))
 
     def _remember(self, events: Sequence[Interaction]) -> None:
         hiding = [event for event in events if event.action in rules.HIDING_ACTIONS]
@@ -349,13 +342,11 @@ class Serving:
         def longer(array: Any) -> Any:
             return np.concatenate([array, np.zeros((missing, *array.shape[1:]), array.dtype)])
 
-        self.counts = sources.grown(self.counts, n)
-        if len(self.combiner.bias) < n:
-            bias = np.zeros(n, np.float32)
-            bias[: len(self.combiner.bias)] = self.combiner.bias
-            self.combiner = self.combiner._replace(bias=bias)
+        self.counts, self.labels = sources.grown(self.counts, n), labelling.grown_labels(self.labels, n)
+        self.combiner = combining.grown_combiner(self.combiner, n)
         self.vectors, self.augmented = longer(self.vectors), longer(self.augmented)
         self.announced, self._dirty = longer(self.announced), longer(self._dirty)
+        self._unlabelled = longer(self._unlabelled)
         self._row_version = longer(self._row_version)
 
     def refresh(self, now_ms: int) -> int:
@@ -364,6 +355,7 @@ class Serving:
         Returns:
           How many rows were written.
         """
+        self._label()
         used = min(self.items.used, len(self.announced))
         turns = NEW_VERSION_ROWS if self.is_stale else AGED_ROWS
         self.is_stale = False
@@ -373,21 +365,24 @@ class Serving:
         self._stripe = (self._stripe + turns) % used
         self._dirty[:used] = False
         gone = np.flatnonzero(chosen & ~self.announced[:used]).astype(np.int32)
-        rows = np.flatnonzero(chosen & self.announced[:used]).astype(np.int32)
+        rows = np.flatnonzero(chosen).astype(np.int32)  # of those not shown, histories may name some
         if len(gone):
             self.index.remove(gone)
         if len(rows):
-            vectors = self._augment_rows(rows, now_ms)
+            vectors = augment_rows(self.counts, self.vectors, self.combiner, rows, now_ms)
             self.augmented[rows] = vectors
-            self.index.upsert(rows, vectors)
+            is_shown = self.announced[rows]
+            if is_shown.any():
+                self.index.upsert(rows[is_shown], vectors[is_shown])
         return len(rows)
 
-    def _augment_rows(self, rows: I32, now_ms: int) -> F32:
-        part = self.counts._replace(
-            seen=self.counts.seen[rows],
-            decayed=np.ascontiguousarray(self.counts.decayed[:, rows]),
-            last_event=self.counts.last_event[rows],
-            last_ms=self.counts.last_ms[rows],
-            first_ms=self.counts.first_ms[rows],
-        )
-        return augment(part, self.vectors[rows], self.combiner.bias[rows], len(rows), now_ms)
+    def _label(self) -> None:
+        rows = np.flatnonzero(self._unlabelled[: self.items.used]).astype(np.int32)
+        self._unlabelled[rows] = False
+        listed, labels = known_labels(rows, self.items, self.catalogue)
+        sources.put_labels(self.counts, self.labels, listed, labels)
+
+    @property
+    def known(self) -> Known:
+        """What ranking reads."""
+        return Known(self.counts, self.histories, self.labels, self.combiner, self.reranker, self.augmented)

@@ -20,9 +20,9 @@ from models.evaluate.lists import tag_vectors
 from models.evaluate.passage import Passage, scored_of
 from models.evaluate.summary import Records, Summary, summarise
 from models.recommend import metrics
-from models.recommend.combiner import RANKERS
 from models.recommend.learning import Judging
 from models.recommend.state import ModelConfig
+from models.recommend.strict import RANKERS
 from models.typing import F32, I32, Bools
 from streams.contract import rules
 from streams.cores.contents import Encode

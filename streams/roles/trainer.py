@@ -18,10 +18,11 @@ import numpy as np
 
 from models.errors import StateError
 from models.recommend import metrics
-from models.recommend.combiner import RANKERS
+from models.recommend.learning import Judging
 from models.recommend.state import Arrays, from_arrays, to_arrays
+from models.recommend.strict import RANKERS
 from streams.connect import connection_of
-from streams.contract import codec, topics
+from streams.contract import codec, rules, topics
 from streams.contract.events import Metric, SnapshotNotice
 from streams.cores.announce import TOWER_KEY, Announcer
 from streams.cores.learn import Entry, Learner
@@ -104,15 +105,18 @@ class Trainer:
 
     def _restored(self, found: tuple[SnapshotRef, Arrays] | None) -> Learner:
         encode = encoder_of(self.settings, self.config)
+        may_return = rules.LEARNED_ACTIONS.intersection(self.settings.recommender.rewatchable_actions)
+        judging = Judging(repeats=bool(may_return))  # what recommenders show again has to be learned
         if found is None:
-            return Learner(self.config, encode=encode)
+            return Learner(self.config, judging=judging, encode=encode)
         ref, arrays = found
         self.offsets = {_source(name): offset for name, offset in ref.offsets.items()}
         self.clocks = {_source(name): clock for name, clock in ref.meta.get("clocks", {}).items()}
         try:
-            return Learner(self.config, first=from_arrays(dict(arrays), self.config), encode=encode)
+            first = from_arrays(dict(arrays), self.config)
         except StateError as error:
             raise SnapshotError(f"{ref.uri}: {error}") from error
+        return Learner(self.config, first=first, judging=judging, encode=encode)
 
     def _app(self, connection: Any) -> BulkApp:
         app = bulk_app(

@@ -46,7 +46,7 @@ window = 8
 windows = 8
 places = 32
 candidates = 256
-steps = 1
+events_per_step = 64
 """
 R = TypeVar("R")
 

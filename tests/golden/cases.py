@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import numpy as np
+
 from streams.contract import arrays, events
 from tests import factories as make
 
@@ -83,7 +85,26 @@ CASES: dict[str, events.Record] = {
         predecessors=arrays.rows_to_bytes([7]),
         predecessor_weights=arrays.floats_to_bytes([1.0]),
     ),
+    "item-state-whole-rows": make.make_item_state(
+        bias=0.25,
+        successors=arrays.rows_to_bytes([2, 300]),
+        successor_weights=arrays.floats_to_bytes([0.75, 0.5]),
+        predecessors=arrays.rows_to_bytes([7]),
+        predecessor_weights=arrays.floats_to_bytes([1.0]),
+        successor_lags=arrays.floats_to_bytes([0.5, 0.0]),
+        company=arrays.rows_to_bytes([5]),
+        company_weights=arrays.floats_to_bytes([3.0]),
+        surface_popularity=arrays.floats_to_bytes([1.5, 0.0]),
+        successor_gains=arrays.floats_to_bytes([0.25, -0.125]),
+        company_gains=arrays.floats_to_bytes([-0.5]),
+        surface_bias=arrays.floats_to_bytes([0.0, 0.75]),
+        value_sum=9.5,
+        value_count=2.0,
+    ),
     "model-weights": make.make_model_weights(),
+    "model-weights-full": make.make_model_weights(
+        arrays={"reranker/mean": arrays.tensor_from_array(np.array([0.5, -2.0]))}, surfaces=["home", "search"]
+    ),
     "snapshot-notice": make.make_snapshot_notice(),
     "ledger-record": make.make_ledger_record(),
     "ledger-record-full": make.make_ledger_record(state_hash="c0ffee"),

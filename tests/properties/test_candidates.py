@@ -9,9 +9,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from models.recommend import candidates as ranking
-from models.recommend.candidates import NO_MASK, Askers, Candidates
+from models.recommend.candidates import NO_MASK, Askers, Candidates, Known, Question
 from models.recommend.pools import add, empty_rows, reserve
-from models.recommend.sources import DENSE
+from models.recommend.serving import augmented_dim
+from models.recommend.sources import SURFACES
 from tests import planted, slow_ranking
 from tests.kernel_run import Run
 
@@ -25,11 +26,13 @@ class Case(NamedTuple):
     run: Run
     askers: Askers
     weights: Any
+    states: Any
     q: Any
     augmented: Any
     allowed: Any
     masks: Any
     now_ms: int
+    repeats: bool
 
     def history(self, b: int) -> tuple[list[int], list[int]]:
         h, user = self.run.histories, int(self.askers.user[b])
@@ -51,6 +54,8 @@ def made(seed: int) -> Case:
     run = Run(items=ITEMS)
     run.count(log)
     run.combiner.shared[:] = rng.normal(size=run.combiner.shared.shape)
+    for pairs in (run.counts.after.learned, run.counts.company.learned):
+        pairs[:] = 0.1 * rng.normal(size=pairs.shape)
     run.combiner.by_history[:] = rng.normal(size=run.combiner.by_history.shape)
     now_ms = log[-1].at_ms + int(rng.integers(0, 2_000_000))
     hidden = reserve(empty_rows(16), 1_000)
@@ -62,28 +67,54 @@ def made(seed: int) -> Case:
     masks = rng.random((2, ITEMS)) < 0.7
     rewatchable = rng.random(256) < 0.5
     askers = ranking.askers_of(
-        run.histories, hidden, users, rng.integers(NO_MASK, 2, SHAPE).astype(np.int32), excluded[: ends[-1]], ends,
-        rewatchable, now_ms,
+        run.histories, hidden, users, rng.integers(NO_MASK, 2, SHAPE).astype(np.int32),
+        rng.integers(0, SURFACES, SHAPE).astype(np.uint8), excluded[: ends[-1]], ends, rewatchable, now_ms,
     )  # fmt: skip
-    augmented = rng.normal(size=(ITEMS, DENSE + TOWER + 2)).astype(np.float32)
+    augmented = rng.normal(size=(ITEMS, augmented_dim(TOWER))).astype(np.float32)
     augmented[rng.integers(0, ITEMS, 5)] = augmented[0]  # equal but for their transitions
     allowed = rng.random(ITEMS) < 0.9
     allowed[0] = False
     weights = ranking.weights_for(run.combiner, askers)
-    q = ranking.queries(weights, rng.normal(size=(SHAPE, TOWER)).astype(np.float32))
-    return Case(run, askers, weights, q, augmented, allowed, masks, now_ms)
+    states = rng.normal(size=(SHAPE, TOWER)).astype(np.float32)
+    q = ranking.queries(weights, states, askers.surface)
+    return Case(run, askers, weights, states, q, augmented, allowed, masks, now_ms, bool(seed % 2))
 
 
-def found(case: Case, *, hits: int, width: int) -> Candidates:
+def found(case: Case, *, hits: int, width: int, twice: int = 0) -> Candidates:
     """By the kernel, with the hits of a perfect index that knows which rows are allowed to all, and no more."""
     linear = np.where(case.allowed, case.q @ case.augmented.T, -np.inf).astype(np.float32)
     order = np.argsort(-linear, axis=1, kind="stable")[:, :hits].astype(np.int32)
     hit_scores = np.take_along_axis(linear, order, axis=1)
     hit_rows = np.where(hit_scores == -np.inf, np.int32(-1), order)
-    return ranking.find_candidates(
-        case.run.counts, case.run.histories, case.augmented, case.askers, case.weights, case.q, hit_rows, hit_scores,
-        case.allowed, case.masks, case.now_ms, width, ranking.scratch_for(ITEMS),
-    )  # fmt: skip
+    run = case.run
+    known = Known(run.counts, run.histories, run.labels, run.combiner, run.reranker, case.augmented)
+    question = Question(
+        case.weights, case.states, case.q, hit_rows, hit_scores, case.allowed, case.masks, case.now_ms, case.repeats
+    )
+    return ranking.find_candidates(known, case.askers, question, width, ranking.scratch_for(ITEMS, twice))
+
+
+@settings(max_examples=40)
+@given(seed=st.integers(0, 10**6), twice=st.sampled_from([1, 4, ITEMS]))
+def test_ranking_twice_orders_the_first_ones_again_and_leaves_the_others_behind_them(seed: int, twice: int) -> None:
+    case = made(seed)
+    case.run.reranker.out[:] = np.random.default_rng(seed).normal(size=case.run.reranker.out.shape)
+    once, got = found(case, hits=ITEMS, width=10), found(case, hits=ITEMS, width=10, twice=twice)
+    np.testing.assert_array_equal(got.filled, once.filled)
+    for b in range(SHAPE):
+        n = int(got.filled[b])
+        first = min(twice, n)
+        assert set(got.rows[b, :first].tolist()) == set(once.rows[b, :first].tolist())
+        assert got.rows[b, first:n].tolist() == once.rows[b, first:n].tolist()
+        ordered = list(zip((-got.scores[b, :n]).tolist(), got.rows[b, :n].tolist(), strict=True))
+        assert [score for score, _ in ordered] == sorted(score for score, _ in ordered)
+        assert ordered[:first] == sorted(ordered[:first])
+        np.testing.assert_allclose(
+            np.diff(got.scores[b, first:n]), np.diff(once.scores[b, first:n]), rtol=1e-4, atol=1e-3
+        )
+        parts = {int(row): once.parts[b, at] for at, row in enumerate(once.rows[b, :n])}
+        for at in range(n):
+            np.testing.assert_array_equal(got.parts[b, at], parts[int(got.rows[b, at])])
 
 
 @settings(max_examples=60)
@@ -93,7 +124,7 @@ def test_candidates_are_the_best_of_all_items(seed: int, width: int) -> None:
     got = found(case, hits=ITEMS, width=width)
     for b in range(SHAPE):
         history, times = case.history(b)
-        gained = slow_ranking.gains(case.run.counts, history, times, case.now_ms, case.weights[b])
+        gained = slow_ranking.gains(case.run.counts, history, times, case.now_ms, case.weights[b], repeats=case.repeats)
         scored = slow_ranking.scores(case.q[b], case.augmented, gained)
         may_see = case.may_see(b)
         want = slow_ranking.best(scored, may_see, width)
@@ -134,8 +165,10 @@ def test_a_user_gets_the_same_alone_and_among_others(seed: int) -> None:
             had=np.array(had * SHAPE, np.int32),
             had_end=np.arange(1, SHAPE + 1) * len(had),
             mask=case.askers.mask[same],
+            surface=case.askers.surface[same],
         )
-        got = found(case._replace(askers=one, weights=case.weights[same], q=case.q[same]), hits=ITEMS, width=10)
+        again = case._replace(askers=one, weights=case.weights[same], states=case.states[same], q=case.q[same])
+        got = found(again, hits=ITEMS, width=10)
         for line in range(SHAPE):
             np.testing.assert_array_equal(got.rows[line], together.rows[b])
 
@@ -151,8 +184,8 @@ def test_askers_had_what_their_histories_and_requests_say(seed: int) -> None:
     now_ms = log[-1].at_ms - 5
     users = np.arange(USERS, dtype=np.int32)
     askers = ranking.askers_of(
-        run.histories, empty_rows(16), users, np.full(USERS, NO_MASK, np.int32), np.array([7, 8], np.int32),
-        np.array([0, 1] + [1] * (USERS - 3) + [2]), rewatchable, now_ms,
+        run.histories, empty_rows(16), users, np.full(USERS, NO_MASK, np.int32), np.zeros(USERS, np.uint8),
+        np.array([7, 8], np.int32), np.array([0, 1] + [1] * (USERS - 3) + [2]), rewatchable, now_ms,
     )  # fmt: skip
     actions = planted.columns(log).action
     first = 0

@@ -60,11 +60,12 @@ def _structs(kind: mi.StructType) -> st.SearchStrategy[Any]:
 
 
 FLOATS = st.lists(st.floats(width=32, allow_nan=False, allow_infinity=False), min_size=1, max_size=FEW)
+Edges = list[tuple[int, float]]
 EDGES = st.lists(st.tuples(st.integers(1, rules.MAX_ROW), st.floats(0, 1, width=32)), max_size=FEW)
 
 
 def _item_states(_kind: mi.StructType) -> st.SearchStrategy[events.ItemState]:
-    def build(vector: list[float], after: list[tuple[int, float]], before: list[tuple[int, float]], live: bool) -> Any:
+    def build(vector: list[float], after: Edges, before: Edges, company: Edges, live: bool) -> Any:
         return events.ItemState(
             item_id="i",
             row=1,
@@ -78,9 +79,17 @@ def _item_states(_kind: mi.StructType) -> st.SearchStrategy[events.ItemState]:
             successor_weights=arrays.floats_to_bytes([weight for _, weight in after]),
             predecessors=arrays.rows_to_bytes([row for row, _ in before]),
             predecessor_weights=arrays.floats_to_bytes([weight for _, weight in before]),
+            company=arrays.rows_to_bytes([row for row, _ in company]),
+            company_weights=arrays.floats_to_bytes([weight for _, weight in company]),
+            successor_lags=arrays.floats_to_bytes([weight / 2 for _, weight in after]) if live else b"",
+            successor_gains=arrays.floats_to_bytes([-weight for _, weight in after]) if live else b"",
+            company_gains=arrays.floats_to_bytes([-weight for _, weight in company]) if live else b"",
+            surface_bias=arrays.floats_to_bytes(vector),
+            surface_popularity=arrays.floats_to_bytes(vector),
+            value_sum=float(len(vector)),
         )
 
-    return st.builds(build, FLOATS, EDGES, EDGES, st.booleans())
+    return st.builds(build, FLOATS, EDGES, EDGES, EDGES, st.booleans())
 
 
 def _tensors(_kind: mi.StructType) -> st.SearchStrategy[events.Tensor]:

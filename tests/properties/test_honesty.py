@@ -15,7 +15,8 @@ from streams.cores.learn import Learner
 from streams.replay import convert
 from streams.replay.logs import EventLog, read_log
 from tests.planted import SMALL, interactions, planted_log, play, random_log, small
-from tests.slow_counts import Event, prequential
+from tests.slow_counts import Event
+from tests.slow_learning import prequential
 
 pytestmark = pytest.mark.timeout(300)  # whoever comes first compiles every kernel
 
@@ -153,7 +154,7 @@ def test_the_order_inside_a_moment_flatters_everybody():
 @pytest.fixture(scope="module")
 def taught():
     """Even users like even items: a learner of that, its log, and the ranks on the way."""
-    config = small(training=dataclasses.replace(SMALL.training, steps=8))
+    config = small(training=dataclasses.replace(SMALL.training, events_per_step=1))
     learner, log = Learner(config), planted_log(2_048)
     return learner, log, play(learner, interactions(log), batch=BATCH)
 
@@ -191,6 +192,7 @@ def test_the_tower_alone_learns_a_planted_structure(taught):
         nothing,
         np.full(BATCH, log[-1].at_ms + 60_000, np.int64),
         nothing.astype(np.float32),
+        nothing.astype(np.uint8),
         nothing.astype(np.uint8),
     )
     logits = learning.tower_logits(state, asked, state.histories.length[rows], np.ones(BATCH, np.bool_), learner.config)

@@ -3,6 +3,7 @@
 import itertools
 
 import numpy as np
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -56,6 +57,43 @@ def test_sparse_rows(actions):
     assert rows.head[0] <= len(rows.key)
     stretches = sorted((start, start + room) for start, room in zip(rows.start, rows.room, strict=True) if room)
     assert all(end <= start for (_, end), (start, _) in itertools.pairwise(stretches)), "rows overlap"
+
+
+ENTRIES = st.lists(
+    st.one_of(
+        st.tuples(st.just("add"), st.integers(0, ROWS - 1), st.integers(0, KEYS - 1)),
+        st.tuples(st.just("scrub"), st.just(0), st.integers(0, KEYS - 1)),
+        st.tuples(st.just("compact"), st.just(0), st.integers(0, 50)),
+    ),
+    max_size=60,
+)
+
+
+@pytest.mark.parametrize("make", [pools.empty_successors, pools.empty_company])
+@given(ENTRIES)
+def test_every_weight_of_an_entry_stays_with_its_key(make, actions):
+    rows = make(ROWS, 64)
+    want: list[dict[int, list[float]]] = [{} for _ in range(ROWS)]
+    for number, (action, r, key) in enumerate(actions, start=1):
+        if action == "add":
+            rows = pools.reserve(rows, 2 * KEYS)
+            at, is_new = pools.entry(rows, np.int32(r), np.int32(key), KEYS)
+            assert is_new == (key not in want[r])
+            for times, weights in enumerate(rows[5:], start=1):
+                if is_new and times > 1:
+                    weights[at] = 0.0
+                weights[at] += times * number
+            weight = want[r].get(key, [0.0])[0] + number
+            want[r][key] = [times * weight for times in range(1, len(rows[5:]) + 1)]
+        elif action == "scrub":
+            pools.scrub_rows(rows, np.arange(KEYS) == key)
+            want = [{k: w for k, w in row.items() if k != key} for row in want]
+        else:
+            rows = pools.compacted(rows, key)
+    for r, row in enumerate(want):
+        at = slice(rows.start[r], rows.start[r] + rows.length[r])
+        weights = np.stack([column[at] for column in rows[5:]], axis=1).tolist()
+        assert dict(zip(rows.key[at].tolist(), weights, strict=True)) == row
 
 
 BATCHES = st.lists(st.lists(st.integers(0, ROWS - 1), min_size=1, max_size=12), max_size=12)

@@ -13,7 +13,7 @@ ITEMS = 30
 
 def made(protocol="prequential", *, events=300, seed=4):
     log = random_log(events, users=12, items=ITEMS, seed=seed)
-    user, item, at_ms = (np.array(column) for column in zip(*log, strict=True))
+    user, item, at_ms, *_ = (np.array(column) for column in zip(*log, strict=True))
     return getattr(protocols, protocol)(
         user.astype(np.int32), item.astype(np.int32), at_ms.astype(np.int64), np.ones(events, bool)
     )

@@ -16,7 +16,7 @@ LEFT, RIGHT = RNG.normal(size=(ITEMS, 4)).astype(np.float32), RNG.normal(size=(I
 
 def made(protocol="prequential"):
     log = random_log(EVENTS, users=USERS, items=ITEMS, seed=6)
-    user, item, at_ms = (np.array(column) for column in zip(*log, strict=True))
+    user, item, at_ms, *_ = (np.array(column) for column in zip(*log, strict=True))
     return getattr(protocols, protocol)(
         user.astype(np.int32), item.astype(np.int32), at_ms.astype(np.int64), np.ones(EVENTS, bool)
     )

@@ -1,103 +1,17 @@
-"""The kernel that ranks and learns, against the slow version of it and against numbers by hand."""
-
-import itertools
+"""The linear stage: its buckets, its step against linear algebra, and numbers by hand."""
 
 import numpy as np
 import pytest
 
 from models.recommend import combiner as combining
-from models.recommend.combiner import empty_combiner
+from models.recommend.combiner import FEATURES, FIRST_SQUARES, empty_combiner
+from models.recommend.sources import SURFACES
 from tests.kernel_run import Run
-from tests.planted import random_log
-from tests.slow_counts import Event, prequential
+from tests.planted import RATES, random_log
+from tests.slow_counts import DENSE, Event, SlowCombiner
+from tests.slow_learning import context_of, prequential
 
 ITEMS = 30
-
-
-def state_bytes(run):
-    tables = [run.counts.seen, run.counts.decayed, *run.combiner]
-    return b"".join(np.ascontiguousarray(table).tobytes() for table in tables)
-
-
-def test_ranks_and_weights_are_those_of_the_slow_version():
-    log = random_log(250, items=ITEMS)
-    tower = np.random.default_rng(1).normal(size=(len(log), ITEMS))
-    run, slow = Run(items=ITEMS), prequential(log, ITEMS, tower)
-    ranks = run.learn(log, tower)
-    # Scores that differ by less than float32 can tell may change places: few, and by one.
-    finite = np.isfinite(slow.ranks)
-    np.testing.assert_array_equal(np.isfinite(ranks), finite)
-    off = np.abs(np.where(finite, ranks, 0) - np.where(finite, slow.ranks, 0))
-    assert off.max() <= 1
-    assert (off > 0).mean() < 0.005
-    assert 0.2 < (slow.ranks[:, 0] == 0).mean() < 0.9, "the log must hold repeats"
-    assert np.isinf(slow.ranks[:, 0]).sum() == len({event.item for event in log}), "and first-ever items"
-    for name in ("shared", "by_history", "by_gap", "bias"):
-        got, want = getattr(run.combiner, name), getattr(slow.combiner, name)
-        np.testing.assert_allclose(got, want, atol=2e-3, err_msg=name)
-    np.testing.assert_allclose(run.combiner.squares, slow.combiner.squares, rtol=2e-3)
-
-
-def test_a_step_follows_the_slope_of_the_log_likelihood():
-    log = random_log(120, items=ITEMS, seed=3)
-    past = prequential(log[:-1], ITEMS, np.zeros((len(log), ITEMS))).counts
-    user, now_ms = log[-1].user, log[-1].at_ms
-    allowed = past.candidates(user)
-    target = int(np.flatnonzero(allowed)[5])
-    tower = np.random.default_rng(2).normal(size=ITEMS)
-    features, start = past.features(user, now_ms, tower), empty_combiner(ITEMS).shared.astype(float)
-
-    def log_likelihood(weights):
-        z = weights @ features
-        return z[target] - np.log(np.exp(z[allowed]).sum())
-
-    nudge = 1e-5 * np.eye(18)
-    slope = np.array([log_likelihood(start + d) - log_likelihood(start - d) for d in nudge]) / 2e-5
-    run = Run(items=ITEMS)
-    run.learn(log[:-1], scored=[False] * (len(log) - 1))
-    run.learn([Event(user, target, now_ms)], tower[None])
-    moved = run.combiner.shared - start
-    # Adagrad's first step: rate * slope / sqrt(1e-6 + slope^2).
-    np.testing.assert_allclose(run.combiner.squares - 1e-6, slope**2, rtol=1e-3, atol=1e-6)
-    np.testing.assert_allclose(moved, 0.05 * slope / np.sqrt(1e-6 + slope**2), rtol=1e-2, atol=1e-3)
-
-
-def test_the_bias_moves_up_the_target_and_down_the_rest_by_their_probability():
-    run = Run(items=4)
-    run.learn([Event(1, 1, 0), Event(2, 2, 0), Event(3, 3, 0)], scored=[False] * 3)
-    run.learn([Event(4, 2, 0)], np.array([[0.0, 9.0, 0.0, 0.0]]))
-    # By hand: the tower weighs nothing yet, the rest is equal up to the decay over three events: a third each.
-    np.testing.assert_allclose(run.combiner.bias, [0, -1 / 60, 2 / 60, -1 / 60], atol=1e-4)
-
-
-def test_a_first_ever_item_is_a_miss_and_a_repeat_is_not_scored():
-    run = Run(items=4)
-    ranks = run.learn([Event(1, 1, 0), Event(2, 1, 5), Event(2, 1, 9), Event(1, 2, 9)])
-    np.testing.assert_array_equal(ranks[:, 0], [np.inf, 1, 0, np.inf])
-    assert (ranks == ranks[:, :1]).all()
-
-
-def test_what_is_not_sampled_is_counted_and_not_ranked():
-    log = random_log(60, items=ITEMS, seed=5)
-    every, some = Run(items=ITEMS), Run(items=ITEMS)
-    scored = np.arange(60) % 2 == 0
-    tower = np.random.default_rng(0).normal(size=(60, ITEMS))
-    every.learn(log, tower)
-    ranks = some.learn(log, tower, scored=scored)
-    assert (ranks[~scored] == 0).all()
-    assert (ranks[scored] != 0).any()
-    np.testing.assert_array_equal(every.counts.decayed, some.counts.decayed)
-
-
-def test_the_batch_size_changes_nothing():
-    log = random_log(90, items=ITEMS, seed=6)
-    tower = np.random.default_rng(0).normal(size=(90, ITEMS))
-    whole, split = Run(items=ITEMS), Run(items=ITEMS)
-    want = whole.learn(log, tower)
-    cuts = [0, 1, 2, 30, 31, 90]
-    got = [split.learn(log[a:b], tower[a:b]) for a, b in itertools.pairwise(cuts)]
-    np.testing.assert_array_equal(np.concatenate(got), want)
-    assert state_bytes(whole) == state_bytes(split)
 
 
 @pytest.mark.parametrize(
@@ -115,40 +29,122 @@ def test_gap_buckets(gap_ms, bucket):
     assert combining.gap_bucket(gap_ms) == bucket
 
 
-def test_before_it_has_learned_it_ranks_by_popularity_and_successors():
-    run = Run(items=6)
-    past = [Event(u, i, 0) for u, i in ((1, 1), (1, 2), (2, 1), (2, 2), (3, 3), (4, 3), (5, 3), (6, 1))]
-    run.learn(past, scored=[False] * len(past))
-    ranks = run.learn([Event(6, 2, 1)], rate=0.0, bias_rate=0.0)
-    assert ranks[0, combining.MODEL] == 1, "item 2 follows item 1, which user 6 has just had"
-    assert ranks[0, combining.DECAYED_POPULARITY] == 2, "though item 3 is more popular"
-    assert ranks[0, combining.TRANSITIONS] == 1
-    assert len(combining.FEATURE_NAMES) == combining.FEATURES == 18
+def steps(combiner, gradients, *, rate=0.7, length=5, gap_ms=1_000):
+    for gradient in gradients:
+        combining.step_up(combiner, length, gap_ms, gradient.astype(np.float32), np.float32(rate))
 
 
-def test_lists_lead_with_the_items_that_rank_best():
-    log = random_log(250, items=ITEMS)
+def test_newton_steps_are_those_of_whole_matrices():
+    rng = np.random.default_rng(0)
+    gradients = rng.normal(size=(60, FEATURES)) @ rng.normal(size=(FEATURES, FEATURES))  # features that go together
+    got, outer, want = empty_combiner(3), float(FIRST_SQUARES) * np.eye(FEATURES), np.zeros(FEATURES)
+    steps(got, gradients)
+    for gradient in gradients:
+        outer += np.outer(gradient, gradient)
+        want += 0.7 * np.linalg.solve(outer, gradient)
+    # Length 5 is history bucket 2, a gap of a second is gap bucket 1.
+    for block, weights in ((0, got.shared - empty_combiner(3).shared), (3, got.by_history[2]), (8, got.by_gap[1])):
+        np.testing.assert_allclose(weights, want, rtol=1e-3, atol=1e-5)
+        np.testing.assert_allclose(got.inverse[block], np.linalg.inv(outer), rtol=1e-2, atol=1e-6)
+    others = np.delete(np.arange(combining.BLOCKS), [0, 3, 8])
+    np.testing.assert_array_equal(got.inverse[others], empty_combiner(3).inverse[others])
+    assert not np.delete(got.by_history, 2, axis=0).any()
+    assert not np.delete(got.by_gap, 1, axis=0).any()
+
+
+@pytest.mark.slow
+def test_a_long_stream_of_features_that_go_together_stays_bounded():
+    """Half a million steps along few directions: the inverse must stay one of a sum of squares."""
+    rng = np.random.default_rng(1)
+    mixed = rng.normal(size=(4, FEATURES))
+    combiner = empty_combiner(1)
+    for _ in range(50):
+        chunk = rng.normal(size=(10_000, 4)) @ mixed + 1e-3 * rng.normal(size=(10_000, FEATURES))
+        steps(combiner, chunk, rate=1.0)
+    eigenvalues = np.linalg.eigvalsh(combiner.inverse[0].astype(float))
+    assert eigenvalues.min() > 0
+    assert eigenvalues.max() <= 1.01 / FIRST_SQUARES
+    assert np.abs(combiner.shared).max() < 10
+
+
+def test_a_step_follows_the_slope_of_the_log_likelihood():
+    log = random_log(120, items=ITEMS, seed=3)
+    past = prequential(log[:-1], ITEMS, np.zeros((len(log), ITEMS))).counts
+    user, now_ms = log[-1].user, log[-1].at_ms
+    allowed = past.candidates(user)
+    target = int(np.flatnonzero(allowed)[5])
+    tower = np.random.default_rng(2).normal(size=ITEMS)
+    features, start = past.features(user, now_ms, tower), empty_combiner(ITEMS).shared.astype(float)
+
+    def log_likelihood(weights):
+        z = weights @ features
+        return z[target] - np.log(np.exp(z[allowed]).sum())
+
+    nudge = 1e-5 * np.eye(FEATURES)
+    slope = np.array([log_likelihood(start + d) - log_likelihood(start - d) for d in nudge]) / 2e-5
     run = Run(items=ITEMS)
-    ranks = run.learn(log, lists=ITEMS)
-    np.testing.assert_array_equal(Run(items=ITEMS).learn(log), ranks, err_msg="lists change no rank")
-    slow = prequential(log, ITEMS, np.zeros((len(log), ITEMS)))
-    judged = np.isfinite(slow.ranks[:, 0]) & (slow.ranks[:, 0] > 0)
-    assert (run.tops[~judged] == -1).all()
-    for event, tops, of_event in zip(np.array(log)[judged], run.tops[judged], ranks[judged], strict=True):
-        for top, rank_of_target in zip(tops, of_event, strict=True):
-            listed = top[top >= 0]
-            assert len(set(listed.tolist())) == len(listed)
-            place = 1 + listed.tolist().index(event[1])
-            # A tie is listed in row order and ranked in the middle.
-            assert abs(place - rank_of_target) <= len(listed) / 2
+    run.learn(log[:-1], scored=[False] * (len(log) - 1))
+    run.learn([Event(user, target, now_ms)], tower[None])
+    # The first step by hand: (100 I + s s')^-1 s = s / (100 + s.s).
+    np.testing.assert_allclose(run.combiner.shared - start, 0.05 * slope / (100 + slope @ slope), rtol=1e-2, atol=1e-6)
 
 
-def test_with_repeats_every_event_is_ranked_among_all_seen_items():
+def test_the_bias_moves_up_the_target_and_down_the_rest_by_their_probability():
     run = Run(items=4)
-    run.learn([Event(1, 1, 0), Event(2, 1, 0), Event(3, 2, 0)], scored=[False] * 3)
-    # User 1 had item 1, which is the more popular of the two: the second to be ranked is item 2.
-    once_more = run.learn([Event(1, 1, 0)], repeats=True, lists=3)
-    assert once_more[0, 1] == 1
-    assert run.tops[0, 1].tolist() == [1, 2, -1]
-    assert run.learn([Event(1, 1, 0)])[0].tolist() == [0, 0, 0]
-    assert run.learn([Event(1, 2, 0)], repeats=True)[0, 1] == 2
+    run.learn([Event(1, 1, 0), Event(2, 2, 0), Event(3, 3, 0)], scored=[False] * 3)
+    run.learn([Event(4, 2, 0)], np.array([[0.0, 9.0, 0.0, 0.0]]))
+    # By hand: the tower weighs nothing yet, the rest is equal up to the decay over three events: a third each.
+    np.testing.assert_allclose(run.combiner.bias, [0, -1 / 60, 2 / 60, -1 / 60], atol=1e-4)
+
+
+def test_a_bias_of_a_surface_learns_where_there_is_one():
+    run = Run(items=4)
+    run.learn([Event(1, 1, 0), Event(2, 2, 0), Event(3, 3, 0)], scored=[False] * 3)
+    run.learn([Event(4, 2, 0)], rates=RATES._replace(combiner=np.float32(0), bias=np.float32(0)))
+    assert not run.combiner.surface_bias.any()
+    run.learn([Event(5, 1, 0, surface=15)], rates=RATES._replace(surface=np.float32(0.6)))
+    # By hand: item 2 has two events of four, the later ones of 1,000: log(1 + 20) / 2 against log(1 + 10) / 2.
+    odds = np.sqrt([11, 21, 11])
+    want = 0.6 * (np.array([1, 0, 0]) - odds / odds.sum())
+    np.testing.assert_allclose(run.combiner.surface_bias[15, 1:], want, atol=1e-3)
+    assert not np.delete(run.combiner.surface_bias, 15, axis=0).any()
+
+
+def test_growth_keeps_the_biases():
+    small = empty_combiner(3)
+    small.bias[:], small.surface_bias[:] = [1, 2, 3], np.arange(3 * SURFACES).reshape(SURFACES, 3)
+    grown = combining.grown_combiner(small, 5)
+    assert grown.bias.tolist() == [1, 2, 3, 0, 0]
+    np.testing.assert_array_equal(grown.surface_bias[:, :3], small.surface_bias)
+    assert grown.surface_bias.shape == (SURFACES, 5)
+    assert not grown.surface_bias[:, 3:].any()
+    assert grown.shared is small.shared
+    assert combining.grown_combiner(grown, 4) is grown
+
+
+def test_softmax():
+    rng = np.random.default_rng(0)
+    z = np.concatenate([rng.normal(0, 4, 300), [-1e30, 60.0]]).astype(np.float32)
+    want = np.exp(z.astype(float) - 60.0)
+    combining.softmax_in_place(z, np.empty(len(z), np.int32))
+    np.testing.assert_allclose(z, want / want.sum(), rtol=5e-4, atol=1e-30)
+    assert z.sum() == pytest.approx(1.0, abs=1e-5)
+
+
+@pytest.mark.parametrize("length", [0, 1, 7, 200])
+@pytest.mark.parametrize("gap_ms", [0, 5_000, 10**9])
+def test_the_context_of_a_request(length, gap_ms):
+    history = [Event(1, 1, 1_000)] * length
+    out = np.full(combining.CONTEXTS, 9, np.float32)
+    combining.context_of(length, gap_ms if length else -1, out)
+    want = context_of(SlowCombiner(1, RATES), history, 1_000 + gap_ms)
+    np.testing.assert_allclose(out, want, rtol=1e-6)
+
+
+def test_before_it_has_learned_it_weighs_popularity_lately_and_successors():
+    first = dict(zip(combining.FEATURE_NAMES, empty_combiner(1).shared.tolist(), strict=True))
+    assert {name for name, weight in first.items() if weight} == {
+        "popularity of 1000 events", "successors of the last 5",
+    }  # fmt: skip
+    assert combining.FEATURE_NAMES[DENSE] == "successors of the last 5"
+    assert combining.FEATURE_NAMES[combining.TOWER] == "tower"

@@ -1,6 +1,7 @@
 """One batch after the other through counts, combiner and towers together."""
 
 import dataclasses
+from typing import Any
 
 import jax
 import numpy as np
@@ -8,14 +9,17 @@ import pytest
 
 from models.errors import ShapeError
 from models.recommend import learning, pools, state
+from models.recommend.combiner import TOWER
 from models.recommend.learning import Columns, Judging, is_scored
 from models.recommend.state import fit_capacity
 from models.recommend.windows import append_all
 from tests.kernel_run import Run
-from tests.planted import SMALL, columns, random_log, small
-from tests.slow_counts import Event
+from tests.planted import SMALL, columns, labels_at, random_labels, random_log, small
+from tests.slow_counts import Event, SlowLog
 
 LOG = random_log(256, users=16, items=30, seed=2)
+LABELS, LABELS_OF_12_ROWS = random_labels(30), random_labels(12)
+LABELS_OF_12 = labels_at(LABELS_OF_12_ROWS, range(1, 12))
 DAY_MS = 86_400_000
 
 
@@ -77,10 +81,9 @@ def test_a_short_batch_of_the_same_bucket_does_not_compile_again():
 def test_an_empty_batch_changes_nothing():
     current, _, _ = learned(LOG[:128])
     before = {name: array.tobytes() for name, array in state.to_arrays(current).items()}
-    none = np.zeros(0, np.int32)
-    result = learning.learn(
-        current, Columns(none, none, none.astype(np.int64), none.astype(np.float32), none.astype(np.uint8)), SMALL
-    )
+    parts: list[Any] = [column[:0] for column in columns(LOG[:1])]
+    nothing = Columns(*parts)
+    result = learning.learn(current, nothing, SMALL)
     assert result.ranks.shape == (0, 3)
     assert result.sums.tolist() == [0.0] * 7
     assert result.loss is None
@@ -147,10 +150,14 @@ def test_hide():
 
 def test_list_and_withdraw():
     current = admitted()
-    content = np.arange(48, dtype=np.float32).reshape(3, 16)
-    learning.list_items(current, np.array([9, 2, 30 - 1], np.int32), content, SMALL)
+    content, labels = np.arange(48, dtype=np.float32).reshape(3, 16), labels_at(LABELS, range(1, 4))
+    learning.list_items(current, np.array([9, 2, 30 - 1], np.int32), content, labels, SMALL)
     assert np.flatnonzero(current.live).tolist() == [2, 9, 29]
     np.testing.assert_array_equal(np.asarray(current.towers.tables.content)[[9, 2, 29]], content)
+    for name in labels._fields:
+        got, want = getattr(current.labels, name), getattr(labels, name)
+        np.testing.assert_array_equal(got[[9, 2, 29]], want)
+        assert np.count_nonzero(got) == np.count_nonzero(want), "nobody else has labels"
     assert np.flatnonzero(current.counts.changed).tolist() == [2, 9, 29]
     current.counts.changed[:] = False
     learning.withdraw_items(current, np.array([9], np.int32))
@@ -164,24 +171,41 @@ def test_eviction_leaves_nothing_of_an_item_or_a_user():
     old = [Event(1 + at % 4, 1 + at % 6, start_ms + at) for at in range(128)]
     new = [Event(3 + at % 5, 5 + at % 7, start_ms + 11 * DAY_MS + at) for at in range(128)]
     current, _, _ = learned([*old, *new], config, current=admitted(config, items=12, users=8))
-    learning.list_items(current, np.array([4], np.int32), np.ones((1, 16), np.float32), config)
+    learning.list_items(current, np.arange(1, 12, dtype=np.int32), np.ones((11, 16), np.float32), LABELS_OF_12, config)
+    learning.withdraw_items(current, np.delete(np.arange(1, 12, dtype=np.int32), 3))
     learning.hide(current, [3, 3, 1], [1, 7, 2], config)
     current.counts.changed[:] = False
     before = np.asarray(current.towers.tables.id).copy()
+    led_to = led_to_of(current)
+    assert all(table.any() for table in led_to), "what pairs have learned included"
+    current.combiner.surface_bias[2, :12] = 1.0
     pointed = [row for row in range(5, 12) if set(entries(current.counts.after, row)) & {1, 2, 3}]
     items, users = learning.evict_expired(current, config)
     # Items 1 to 4 and users 1 and 2 were not seen for eleven days; item 4 is in the catalogue and stays.
     assert items == [("i1", 1), ("i2", 2), ("i3", 3)]
     assert users == ["u1", "u2"]
     gone = {1, 2, 3}
-    for pool in (current.counts.after, current.counts.before, current.counts.near, current.hidden):
+    for pool in (current.counts.after, current.counts.before, current.counts.company, current.hidden):
         assert not any(set(entries(pool, row)) & gone for row in range(12))
+    for table, expected in zip(led_to_of(current), led_to, strict=True):
+        table[:, [1, 2, 3]] = expected[:, [1, 2, 3]] = expected[[1, 2, 3]] = 0
+        np.testing.assert_array_equal(table, expected, err_msg="what leads to the others is as it was")
+    left = SlowLog(12, LABELS_OF_12_ROWS)
+    left.events = [event for event in (*old, *new) if event.item not in gone]
+    tag_events = {code: current.counts.tag_events[code] for code in np.flatnonzero(current.counts.tag_events[1:]) + 1}
+    assert tag_events == {code: events for code, events in left.tag_events().items() if events}
+    assert current.counts.tag_events[0] == sum(tag_events.values())
+    assert not any(column[1:4].any() for column in current.labels)
+    assert not current.counts.surface[:, 1:4].any()
+    assert not current.counts.value_count[1:4].any()
     assert all(not gone & set(user_items(current, user)) for user in range(16))
     assert user_items(current, 3)[:2] == [5, 5], "what he did with the others stays, in order"
     assert hidden_items(current, 3) == [7]
     assert user_items(current, 1) == user_items(current, 2) == []
     assert not current.counts.seen[1:4].any()
     assert not current.combiner.bias[1:4].any()
+    assert np.flatnonzero(current.combiner.surface_bias[2] == 1.0).tolist() == [0, *range(4, 12)]
+    assert not current.combiner.surface_bias[:, 1:4].any()
     assert (current.counts.seen[4:12] > 0).all()
     after = np.asarray(current.towers.tables.id)
     assert (before[1:4] != after[1:4]).any(axis=1).all()
@@ -198,6 +222,59 @@ def test_eviction_leaves_nothing_of_an_item_or_a_user():
 def entries(rows, r):
     start, length = rows.start[r], rows.length[r]
     return rows.key[start : start + length].tolist()
+
+
+def led_to_of(current, items=12):
+    """Every weight of every pool of the counts, as full tables."""
+    tables = []
+    for rows in (current.counts.after, current.counts.before, current.counts.company):
+        for weight in rows._fields[rows._fields.index("weight") :]:
+            table = np.zeros((items, items))
+            for r in range(items):
+                at = slice(rows.start[r], rows.start[r] + rows.length[r])
+                table[r, rows.key[at]] = getattr(rows, weight)[at]
+            tables.append(table)
+    return tables
+
+
+def test_a_new_description_takes_the_events_of_the_item_with_it():
+    current, _, _ = learned(LOG[:128])
+    rows = np.arange(1, 30, dtype=np.int32)
+    for seed in (1, 2):
+        labels = random_labels(30, seed=seed)
+        learning.list_items(current, rows, np.ones((29, 16), np.float32), labels_at(labels, rows), SMALL)
+        slow = SlowLog(30, labels)
+        slow.events = LOG[:128]
+        want = slow.tag_events()
+        assert want
+        assert {
+            code: current.counts.tag_events[code] for code in np.flatnonzero(current.counts.tag_events[1:]) + 1
+        } == want
+        assert current.counts.tag_events[0] == sum(want.values())
+
+
+@pytest.mark.parametrize("each", [32, 128, 256])
+def test_the_towers_take_their_steps_by_events_however_the_batches_are_cut(each):
+    config = small(training=dataclasses.replace(SMALL.training, events_per_step=each))
+    for batch in (1, 100, 128, 250):
+        current, _, results = learned(LOG[:250], config, batch=batch)
+        assert int(current.towers.step) == 250 // each, f"in batches of {batch}"
+        taken = [result.loss is not None for result in results]
+        assert sum(taken) <= 250 // each
+        assert any(taken) == (each <= 250)
+        learned(LOG[250:], config, batch=batch, current=current)
+        assert int(current.towers.step) == 256 // each
+
+
+def test_steps_at_once_are_the_same_steps(monkeypatch):
+    config = small(training=dataclasses.replace(SMALL.training, events_per_step=16))
+    at_once, _, results = learned(LOG, config, batch=256)
+    assert int(at_once.towers.step) == 16 == 2 * learning.STEPS_AT_ONCE
+    monkeypatch.setattr(learning, "STEPS_AT_ONCE", 1_000)
+    one_by_one, _, same = learned(LOG, config, batch=256)
+    assert float(results[0].loss) == pytest.approx(float(same[0].loss), rel=1e-5)
+    for a, b in zip(jax.tree.leaves(at_once.towers), jax.tree.leaves(one_by_one.towers), strict=True):
+        np.testing.assert_allclose(a, b, rtol=1e-4, atol=1e-5)
 
 
 def test_nothing_expires_without_a_time_to_live():
@@ -256,5 +333,7 @@ def test_with_counts_alone_the_towers_stay_as_they_were():
         if name.startswith("towers/"):
             np.testing.assert_array_equal(array, untouched[name], err_msg=name)
     assert [result.loss for result in results] == [None]
-    np.testing.assert_array_equal(ranks, Run(items=30).learn(LOG[:128]), err_msg="as with a tower that says nothing")
-    assert current.combiner.shared[-1] == 0, "and weighs nothing"
+    run = Run(items=30)
+    want = run.learn(LOG[:128], rates=learning.rates_of(config))
+    np.testing.assert_array_equal(ranks, want, err_msg="as with a tower that says nothing")
+    assert current.combiner.shared[TOWER] == 0, "and weighs nothing"

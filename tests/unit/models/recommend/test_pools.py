@@ -148,6 +148,18 @@ def test_scrub():
         put(rows, 1, key, key)
     pools.scrub_rows(rows, gone)
     assert entries(rows, 1) == {1: 1.0, 3: 3.0, 7: 7.0}
+    successors = pools.empty_successors(2)
+    for key in (1, 2, 3, 5, 7):
+        at, is_new = pools.entry(successors, np.int32(1), np.int32(key), 64)
+        assert is_new
+        successors.weight[at], successors.lag[at], successors.near[at] = key, 10 * key, 100 * key
+        successors.learned[at] = -key
+    pools.scrub_rows(successors, gone)
+    start = successors.start[1]
+    assert [column[start : start + 3].tolist() for column in successors[4:]] == [
+        [1, 3, 7], [1, 3, 7], [10, 30, 70], [100, 300, 700], [-1, -3, -7],
+    ]  # fmt: skip
+    assert successors.length[1] == 3
     histories, _ = appended(pools.empty_histories(2), [1] * 8)
     pools.scrub_histories(histories, gone)
     assert history(histories, 1) == [

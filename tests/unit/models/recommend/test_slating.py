@@ -31,6 +31,7 @@ def askers(had: list[list[int]], masks: list[int]) -> Askers:
         had=np.array([row for one in had for row in one], np.int32),
         had_end=np.cumsum([len(one) for one in had], dtype=np.int64),
         mask=np.array(masks, np.int32),
+        surface=np.zeros(len(had), np.uint8),
     )
 
 

@@ -11,10 +11,11 @@ from models.recommend import learning, state
 from models.recommend.state import ModelConfig, fit_capacity, from_arrays, to_arrays
 from models.recommend.towers import TowerConfig
 from models.recommend.training import TrainingConfig
-from tests.planted import SMALL, columns, random_log, small
+from tests.planted import SMALL, columns, labels_at, random_labels, random_log, small
 from tests.slow_counts import Event
 
 LOG = random_log(384, users=16, items=30)
+LABELS = labels_at(random_labels(30), range(1, 30))
 
 
 def admitted(current, config=SMALL):
@@ -42,10 +43,18 @@ def test_a_restored_state_is_the_same_and_goes_on_the_same():
     whole = learned(admitted(state.fresh(SMALL)), LOG[:256])
     whole.known_ids |= dict.fromkeys(["α", "b"])
     learning.hide(whole, [3, 4], [5, 6], SMALL)
-    learning.list_items(whole, np.array([7, 2], np.int32), np.ones((2, 16), np.float32), SMALL)
+    whole.surfaces |= {"home": 1, "søk": 2}
+    learning.list_items(whole, np.arange(1, 30, dtype=np.int32), np.ones((29, 16), np.float32), LABELS, SMALL)
     saved = to_arrays(whole)
+    assert whole.reranker.learned[0] > 50
+    assert saved["labels/tags"].any()
+    assert saved["counts/tag_events"].any()
+    for name in ("counts/surface", "counts/after/learned", "counts/company/learned", "combiner/surface_bias"):
+        assert saved[name].any(), name
     stopped = from_arrays(saved, SMALL)
     assert_same(to_arrays(stopped), saved)
+    assert stopped.surfaces == {"home": 1, "søk": 2}
+    assert list(stopped.known_ids) == ["α", "b"]
     learned(whole, LOG[256:])
     assert any(saved[name].tobytes() != array.tobytes() for name, array in to_arrays(whole).items())
     assert_same(to_arrays(learned(stopped, LOG[256:])), to_arrays(whole))
@@ -67,15 +76,48 @@ def arrays():
 
 
 def test_a_missing_array_is_named(arrays):
-    for name in ("combiner/bias", "towers/000", "counts/near/key", "users/keys", "scalars"):
+    for name in (
+        "combiner/bias",
+        "towers/000",
+        "combiner/surface_bias",
+        "counts/after/near",
+        "counts/after/learned",
+        "counts/company/learned",
+        "reranker/hidden",
+        "labels/tags",
+        "surfaces",
+        "users/keys",
+        "scalars",
+    ):
         with pytest.raises(StateError, match="has no array"):
             from_arrays({key: array for key, array in arrays.items() if key != name}, SMALL)
 
 
 def test_another_size_is_refused(arrays):
     other = dataclasses.replace(SMALL, towers=TowerConfig(dim=4, content_dim=16, window=8))
-    with pytest.raises(StateError, match="the configuration wants"):
+    with pytest.raises(StateError, match="this version and configuration want"):
         from_arrays(arrays, other)
+
+
+@pytest.mark.parametrize(
+    ("name", "axis"),
+    [
+        ("combiner/shared", 0), ("combiner/inverse", 1), ("combiner/bias", 0), ("reranker/hidden", 0),
+        ("combiner/surface_bias", 0), ("combiner/surface_bias", 1),
+        ("reranker/mean", 0), ("labels/tags", 1), ("labels/year", 0), ("counts/surface", 0), ("counts/decayed", 0),
+        ("counts/tag_events", 0), ("counts/seen", 0), ("towers/000", 0),
+    ],
+)  # fmt: skip
+def test_an_array_of_another_version_is_refused(arrays, name, axis):
+    """One feature less: a kernel that is given it would read what lies behind it."""
+    shorter = np.delete(arrays[name], -1, axis=axis)
+    with pytest.raises(StateError, match=r"a saved array has shape \(.*this version and configuration want \("):
+        from_arrays(arrays | {name: shorter}, SMALL)
+
+
+def test_an_array_of_another_type_is_refused(arrays):
+    with pytest.raises(StateError, match="float16"):
+        from_arrays(arrays | {"combiner/bias": arrays["combiner/bias"].astype(np.float16)}, SMALL)
 
 
 @pytest.mark.slow
@@ -89,13 +131,18 @@ def test_growth_keeps_every_row():
     for name, array in before.items():
         if not name.startswith(("items/", "users/")):
             grown = np.atleast_1d(after[name])
-            kept = grown[:, : array.shape[-1]] if name == "counts/decayed" else grown[: np.atleast_1d(array).shape[0]]
+            by_column = name in ("counts/decayed", "counts/surface", "combiner/surface_bias")
+            kept = grown[:, : array.shape[-1]] if by_column else grown[: np.atleast_1d(array).shape[0]]
             np.testing.assert_array_equal(kept, np.atleast_1d(array), err_msg=name)
     for length in (
         len(current.live),
         len(current.counts.seen),
         len(current.combiner.bias),
-        len(current.counts.near.start),
+        current.combiner.surface_bias.shape[1],
+        len(current.counts.after.start),
+        len(current.counts.company.start),
+        current.counts.surface.shape[1],
+        len(current.labels.year),
     ):
         assert length == current.items.capacity == 2_048
     assert current.towers.tables.id.shape[0] == 2_048

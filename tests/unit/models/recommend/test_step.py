@@ -1,5 +1,6 @@
 """One learning step against optax on the whole table, and what it must leave alone."""
 
+import dataclasses
 from typing import Any
 
 import flax.nnx as nnx
@@ -14,7 +15,8 @@ from models.recommend.losses import candidate_softmax_loss
 from models.recommend.step import TrainingBatch
 from models.recommend.towers import ItemRows, TowerConfig, Towers, score
 
-CONFIG = TowerConfig(dim=6, content_dim=5, window=4, rate=0.01)
+CONFIG = TowerConfig(dim=6, content_dim=5, window=4, rate=0.01, dropout=0.0)
+DROPPING = dataclasses.replace(CONFIG, dropout=0.4, rate=0.0)
 ROWS, CANDIDATES, WINDOWS, PLACES = 16, 12, 3, 8
 BEYOND = 2**30
 
@@ -53,6 +55,15 @@ def batch(rows=range(1, 11), seed=0, usable=None):
     return TrainingBatch(**columns)
 
 
+def stacked(batches):
+    columns: list[Any] = [np.stack(column) for column in zip(*batches, strict=True)]
+    return TrainingBatch(*columns)
+
+
+def one_step(learned, data, config=CONFIG):
+    return step.train_steps(learned, stacked([data]), config=config)
+
+
 def dense_loss(weights, id_table, tables, data):
     """The same loss with gradients of the whole table."""
     towers = nnx.merge(nnx.graphdef(Towers(CONFIG, rngs=nnx.Rngs(0))), weights)
@@ -72,7 +83,7 @@ def test_steps_are_those_of_optax_on_the_dense_table():
     tables = copied(learned.tables)
     adam = optax.adam(CONFIG.rate, b2=CONFIG.beta2)
     moments = adam.init((weights, table))
-    slope = jax.jit(jax.value_and_grad(dense_loss, argnums=(0, 1)))
+    slope = jax.value_and_grad(dense_loss, argnums=(0, 1))
     for seed in range(3):
         # The same rows in every step: here Adam on rows and Adam on the table agree.
         data = batch(seed=seed)
@@ -80,17 +91,48 @@ def test_steps_are_those_of_optax_on_the_dense_table():
         with jax.numpy_dtype_promotion("standard"):
             updates, moments = adam.update(grads, moments)
         weights, table = optax.apply_updates((weights, table), updates)
-        learned, loss = step.train_step(learned, data, config=CONFIG)
+        learned, loss = one_step(learned, data)
         assert float(loss) == pytest.approx(float(want), rel=1e-5)
     np.testing.assert_allclose(learned.tables.id, table, atol=2e-6)
     for got, expected in zip(jax.tree.leaves(learned.weights), jax.tree.leaves(weights), strict=True):
         np.testing.assert_allclose(got, expected, atol=2e-6)
 
 
+def test_several_steps_at_once_are_the_steps_one_by_one():
+    batches = [batch(rows=range(1 + seed, 9 + seed), seed=seed) for seed in range(4)]
+    dropping = dataclasses.replace(CONFIG, dropout=0.4)
+    at_once, loss = step.train_steps(fresh(), stacked(batches), config=dropping)
+    learned = fresh()
+    for data in batches:
+        learned, last = one_step(learned, data, dropping)
+    assert float(loss) == pytest.approx(float(last), rel=1e-6)
+    assert int(at_once.step) == int(learned.step) == 4
+    for a, b in zip(jax.tree.leaves(at_once), jax.tree.leaves(learned), strict=True):
+        np.testing.assert_allclose(a, b, rtol=1e-5, atol=1e-7)
+
+
+def test_dropout_is_drawn_anew_at_every_step_and_the_same_in_every_run():
+    """At a rate of 0 nothing moves, so losses differ by what was left out alone; on average nothing is missing."""
+    whole = float(one_step(fresh(), batch(), dataclasses.replace(DROPPING, dropout=0.0))[1])
+    runs = []
+    for _ in range(2):
+        learned, losses = fresh(), []
+        for _ in range(200):
+            learned, loss = one_step(learned, batch(), DROPPING)
+            losses.append(float(loss))
+        runs.append(losses)
+    assert runs[0] == runs[1]
+    assert len(set(runs[0])) > 190
+    spread = np.std(runs[0])
+    assert spread > 1e-4
+    # Logits are small here, so the loss is nearly linear in them: three standard errors and what is left of a curve.
+    assert np.mean(runs[0]) == pytest.approx(whole, abs=3 * spread / np.sqrt(200) + spread**2)
+
+
 def test_rows_that_were_not_gathered_keep_their_bytes():
-    learned, _ = step.train_step(fresh(), batch(), config=CONFIG)
+    learned, _ = one_step(fresh(), batch())
     before = copied(learned.tables)
-    learned, _ = step.train_step(learned, batch(rows=[2, 5, 9], seed=1), config=CONFIG)
+    learned, _ = one_step(learned, batch(rows=[2, 5, 9], seed=1))
     for old, new in zip(before, learned.tables, strict=True):
         others = np.setdiff1d(np.arange(ROWS), [2, 5, 9])
         np.testing.assert_array_equal(np.asarray(old)[others], np.asarray(new)[others])
@@ -105,8 +147,8 @@ def test_padding_changes_nothing():
         log_q=np.where(data.usable, data.log_q, -3.0).astype(np.float32),
         value=np.where(data.item < 0, 11, data.value).astype(np.int32),
     )
-    a, loss = step.train_step(fresh(), data, config=CONFIG)
-    b, same_loss = step.train_step(fresh(), garbage, config=CONFIG)
+    a, loss = one_step(fresh(), data)
+    b, same_loss = one_step(fresh(), garbage)
     assert float(loss) == float(same_loss)
     for x, y in zip(jax.tree.leaves(a.tables), jax.tree.leaves(b.tables), strict=True):
         np.testing.assert_array_equal(x, y)
@@ -115,17 +157,17 @@ def test_padding_changes_nothing():
 def test_a_batch_of_padding_moves_no_table():
     before = copied(fresh().tables)
     data = batch()._replace(target=np.full(PLACES, -1, np.int32))
-    learned, loss = step.train_step(fresh(), data, config=CONFIG)
+    learned, loss = one_step(fresh(), data)
     assert float(loss) == 0.0
     for old, new in zip(before, learned.tables, strict=True):
         np.testing.assert_array_equal(old, new)
 
 
 def test_one_shape_is_compiled_once():
-    learned, _ = step.train_step(fresh(), batch(), config=CONFIG)
+    learned, _ = one_step(fresh(), batch())
     data = batch(rows=[3, 4], seed=5)
     with jax.no_tracing():
-        step.train_step(learned, data, config=CONFIG)
+        one_step(learned, data)
 
 
 def test_the_same_seed_gives_the_same_towers():
@@ -137,7 +179,7 @@ def test_the_same_seed_gives_the_same_towers():
 
 
 def test_growth_keeps_the_rows():
-    learned, _ = step.train_step(fresh(), batch(), config=CONFIG)
+    learned, _ = one_step(fresh(), batch())
     before = copied(learned)
     grown = step.grown(learned, CONFIG, rows=2 * ROWS, seed=0)
     for old, new in zip(before.tables, grown.tables, strict=True):
@@ -162,7 +204,7 @@ def test_put_content_writes_its_rows_and_drops_the_rest():
 
 
 def test_reset_rows_are_as_if_they_had_never_learned():
-    learned, _ = step.train_step(fresh(), batch(), config=CONFIG)
+    learned, _ = one_step(fresh(), batch())
     before = copied(learned.tables)
     rows = jnp.array([2, 9])
     tables = step.reset_rows(learned, rows, jax.random.key(3), config=CONFIG).tables
@@ -200,6 +242,6 @@ def test_reading_agrees_with_the_towers():
 
 
 def test_the_first_move_is_as_long_as_the_rate():
-    learned, _ = step.train_step(fresh(), batch(), config=CONFIG)
+    learned, _ = one_step(fresh(), batch())
     moved = np.abs(np.asarray(learned.tables.id) - np.asarray(fresh().tables.id))
     assert moved.max() == pytest.approx(CONFIG.rate, rel=1e-3)

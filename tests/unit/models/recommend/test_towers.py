@@ -60,9 +60,13 @@ def slow_gru(model, item, known, value, action, gap):
     return states
 
 
-def test_user_tower_is_the_slow_gru():
-    model, batch = towers(), windows()
-    np.testing.assert_allclose(users(model, *batch), slow_gru(model, *batch), atol=1e-5)
+@pytest.mark.parametrize("length", [1, 4, 32, 37])
+def test_user_tower_is_the_slow_gru(length):
+    model, batch = towers(), windows(length=length)
+    model.inputs.bias[...] = jnp.linspace(-1, 1, 18)
+    got, want = users(model, *batch), slow_gru(model, *batch)
+    assert np.abs(want).max() > 0.1
+    np.testing.assert_allclose(got, want, atol=1e-5)
 
 
 def test_padding_changes_no_state():

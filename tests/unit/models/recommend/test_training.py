@@ -13,7 +13,7 @@ from tests.kernel_run import Run
 from tests.planted import columns
 from tests.slow_counts import Event
 
-CONFIG = TrainingConfig(windows=4, replayed=0.5, places=8, candidates=24, steps=1)
+CONFIG = TrainingConfig(windows=4, replayed=0.5, places=8, candidates=24, events_per_step=1)
 ITEMS = 12
 
 
@@ -110,7 +110,11 @@ def test_the_seed_decides():
 
 @pytest.mark.parametrize(
     ("change", "message"),
-    [({"replayed": 1.1}, "between 0 and 1, got 1.1"), ({"windows": 0}, "windows must be"), ({"steps": 0}, "got 0")],
+    [
+        ({"replayed": 1.1}, "between 0 and 1, got 1.1"),
+        ({"windows": 0}, "windows must be"),
+        ({"events_per_step": 0}, "got 0"),
+    ],
 )
 def test_a_config_out_of_range_is_refused(change, message):
     with pytest.raises(ConfigError, match=message):

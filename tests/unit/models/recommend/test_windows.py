@@ -115,9 +115,19 @@ def choose(users, pos, recent, lengths, *, count, replayed, seed=0):
     return list(zip(*(column.tolist() for column in got), strict=True))
 
 
-def test_new_events_come_first_each_user_once_at_his_newest_event():
+def test_new_events_come_first_each_once():
     chosen = choose([1, 2, 1, 3], [4, 7, 5, 0], [], [0, 6, 8, 1], count=8, replayed=2)
-    assert sorted(chosen) == [(1, 5), (2, 7), (3, 0)]
+    assert sorted(chosen) == [(1, 4), (1, 5), (2, 7), (3, 0)]
+
+
+def test_every_new_event_has_the_same_chance():
+    """Ten events, of which nine are one user's, and four windows for them: each is drawn in two of five steps."""
+    users, pos = [1] * 9 + [2], [*range(9), 0]
+    drawn = [choose(users, pos, [], [0, 9, 1], count=5, replayed=1, seed=seed) for seed in range(1_000)]
+    assert {len(chosen) for chosen in drawn} == {4}
+    flat = [event for chosen in drawn for event in chosen]
+    # Of 1,000 steps each: four standard errors.
+    assert all(flat.count(event) == pytest.approx(400, abs=62) for event in zip(users, pos, strict=True))
 
 
 def test_replay_keeps_its_share_and_takes_places_that_exist():

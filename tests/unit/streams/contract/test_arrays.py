@@ -21,7 +21,7 @@ def test_rows_are_int32_little_endian() -> None:
     assert arrays.rows_from_bytes(bytes.fromhex("010000002c010000")).tolist() == [1, 300]
 
 
-@pytest.mark.parametrize("dtype", ["float32", "int32", "int64", "uint8", "bool"])
+@pytest.mark.parametrize("dtype", ["float32", "float64", "int32", "int64", "uint8", "bool"])
 def test_a_tensor_comes_back_as_it_was(dtype: str) -> None:
     array = np.arange(6).reshape(2, 3).astype(dtype)
     back = arrays.array_from_tensor(arrays.tensor_from_array(array))
@@ -41,7 +41,7 @@ def test_scalars_and_empty_arrays_have_a_shape_too() -> None:
     assert arrays.array_from_tensor(arrays.tensor_from_array(np.zeros((0, 3), np.float32))).shape == (0, 3)
 
 
-@pytest.mark.parametrize("dtype", ["float64", "float16", "complex64", "U1", "object"])
+@pytest.mark.parametrize("dtype", ["float16", "complex64", "U1", "object"])
 def test_other_dtypes_are_refused(dtype: str) -> None:
     with pytest.raises(ArrayError, match="convert it first"):
         arrays.tensor_from_array(np.zeros(1, dtype))

@@ -45,6 +45,16 @@ INFINITY = floats_to_bytes([float("inf")])
         ({"successors": rows_to_bytes([1]), "successor_weights": INFINITY}, "finite float32"),
         ({"successors": rows_to_bytes([4, 0]), "successor_weights": floats_to_bytes([1.0, 1.0])}, "rows >= 1"),
         ({"predecessors": rows_to_bytes([-5]), "predecessor_weights": floats_to_bytes([1.0])}, "rows >= 1"),
+        ({"successor_lags": floats_to_bytes([1.0])}, "a 4-byte lag for each of `successors`, got 4 bytes for 0"),
+        ({"company": rows_to_bytes([1])}, "a 4-byte weight for each of `company`, got 0 bytes for 4"),
+        ({"company": rows_to_bytes([0]), "company_weights": floats_to_bytes([1.0])}, "rows >= 1"),
+        ({"company": rows_to_bytes([1]), "company_weights": NAN[4:]}, "finite float32"),
+        ({"surface_popularity": b"\x00" * 5}, "whole 4-byte numbers"),
+        ({"surface_bias": b"\x00" * 5}, "whole 4-byte numbers"),
+        ({"surface_bias": INFINITY}, "finite float32"),
+        ({"successor_gains": floats_to_bytes([1.0])}, "a 4-byte gain for each of `successors`, got 4 bytes for 0"),
+        ({"company_gains": floats_to_bytes([1.0])}, "a 4-byte gain for each of `company`, got 4 bytes for 0"),
+        ({"surface_popularity": INFINITY}, "finite float32"),
     ],
 )
 def test_an_item_state_that_would_break_serving_is_refused(changes: dict[str, Any], reason: str) -> None:
@@ -58,6 +68,7 @@ def test_an_item_state_may_be_gone_and_empty_or_have_neighbours() -> None:
     assert verdict(make_item_state(live=False, vector=b"", popularity=b"")) is None
     neighbours = {"successors": rows_to_bytes([2, 2**31 - 1]), "successor_weights": floats_to_bytes([1.0, 3.4e38])}
     assert verdict(make_item_state(**neighbours)) is None
+    assert verdict(make_item_state(**neighbours, successor_lags=floats_to_bytes([1.0, 0.0]))) is None
 
 
 @pytest.mark.parametrize(

@@ -2,15 +2,22 @@
 
 from __future__ import annotations
 
+import dataclasses
+
 import numpy as np
 import pytest
 
-from models.recommend.sources import DECAYS
+from models.recommend import sources
+from models.recommend.sources import DECAYS, SURFACES
+from models.recommend.towers import MAX_DIM
 from models.recommend.vocab import FIRST_CAPACITY
+from streams.contract import codec
 from streams.contract.arrays import array_from_tensor, floats_from_bytes, floats_to_bytes, rows_from_bytes
-from streams.cores.announce import WIRE_SUCCESSORS, Announcer, item_vectors, tower_arrays, weights_hash
+from streams.contract.rules import MAX_RECORD_BYTES
+from streams.cores.announce import Announcer, item_vectors
 from streams.cores.learn import Learner, Withdrawn
 from streams.cores.serving import Serving
+from streams.cores.weights import dense_arrays, weights_hash
 from tests import engines, planted
 from tests.factories import NOW_MS, make_interaction
 from tests.slow_counts import SlowLog
@@ -33,7 +40,8 @@ def test_a_record_holds_what_the_raw_events_say(learner: Learner) -> None:
     states, _ = engines.over_the_wire(announcer().announce(learner.state, [], most=ALL))
     counts = SlowLog(ITEMS)
     counts.events = list(LOG)
-    after = counts.transitions(10, 0.8)
+    after, lag, company = counts.after(), counts.lag(), counts.company()
+    key, (value_sum, value_count) = learner.state.items.key, counts.values()
     assert {state.item_id for state in states} == {f"i{n}" for n in range(ITEMS)}
     for state in states:
         n = int(state.item_id[1:])
@@ -45,20 +53,37 @@ def test_a_record_holds_what_the_raw_events_say(learner: Learner) -> None:
             assert state.first_seen_ms == mine[0].at_ms
             assert state.clock_ms == max(event.at_ms for event in mine)
             assert state.clock_events == max(at for at, event in enumerate(LOG) if event.item == n)
-        following = dict(
-            zip(
-                (learner.state.items.key(row) for row in rows_from_bytes(state.successors).tolist()),
-                floats_from_bytes(state.successor_weights).tolist(),
-                strict=True,
-            )
-        )
-        assert following == pytest.approx({f"i{m}": after[n, m] for m in np.flatnonzero(after[n]).tolist()}, rel=1e-4)
-        preceding = rows_from_bytes(state.predecessors)
-        assert {learner.state.items.key(row) for row in preceding.tolist()} == {
-            f"i{m}" for m in np.flatnonzero(after[:, n]).tolist()
-        }
-        fading = floats_from_bytes(state.successor_weights)
-        assert (np.diff(fading) <= 0).all()
+        assert (state.value_sum, state.value_count) == (value_sum[n], value_count[n])
+        told = ((state.successors, state.successor_weights, after[n]), (state.successors, state.successor_lags, lag[n]),
+                (state.predecessors, state.predecessor_weights, after[:, n]),
+                (state.company, state.company_weights, company[n]))  # fmt: skip
+        for keys, weights, wanted in told:
+            got = np.zeros(ITEMS)
+            for row, weight in zip(rows_from_bytes(keys).tolist(), floats_from_bytes(weights).tolist(), strict=True):
+                got[int(key(row)[1:])] += weight
+            np.testing.assert_allclose(got, wanted, rtol=1e-5)
+        on_surface = np.zeros(SURFACES - 1)
+        for at, event in enumerate(LOG):
+            if event.item == n and event.surface:
+                on_surface[learner.state.surfaces[f"s{event.surface}"] - 1] += 2 ** ((at - state.clock_events) / 1_000)
+        np.testing.assert_allclose(floats_from_bytes(state.surface_popularity), on_surface, rtol=1e-5)
+
+
+def test_surfaces_are_told_alike_before_and_after_the_trainer_brings_its_counts_down() -> None:
+    learner = Learner(planted.SMALL)
+    learner.state.counts.clock[0] = 60_000  # of 64,000 events in an epoch
+    planted.play(learner, planted.interactions(LOG))
+    counts = learner.state.counts
+    before = {s.item_id: s.surface_popularity for s in announcer().announce(learner.state, [], most=ALL).states}
+    counts.clock[0] += 5_000
+    sources.age_surfaces(counts)
+    assert counts.surface_base[0] == 64_000
+    counts.changed[:] = True
+    after = announcer().announce(learner.state, [], most=ALL).states
+    assert any(floats_from_bytes(state.surface_popularity).any() for state in after)
+    for state in after:
+        was = floats_from_bytes(before[state.item_id])
+        np.testing.assert_allclose(floats_from_bytes(state.surface_popularity), was, rtol=1e-5)
 
 
 def test_weights_travel_whole_and_know_their_version(learner: Learner) -> None:
@@ -72,9 +97,21 @@ def test_weights_travel_whole_and_know_their_version(learner: Learner) -> None:
     arrays = {name: array_from_tensor(tensor) for name, tensor in weights.arrays.items()}
     assert weights_hash(arrays, weights.step) == weights.state_hash
     assert weights_hash(arrays, weights.step + 1) != weights.state_hash
-    for name, array in tower_arrays(learner.state.towers.weights).items():
+    state = learner.state
+    mine = dense_arrays(state.combiner, state.reranker, state.towers.weights)
+    assert set(arrays) == set(mine)
+    for name, array in mine.items():
         np.testing.assert_array_equal(arrays[name], array)
-    np.testing.assert_array_equal(arrays["combiner/shared"], learner.state.combiner.shared)
+    np.testing.assert_array_equal(arrays["combiner/shared"], state.combiner.shared)
+    np.testing.assert_array_equal(arrays["reranker/square"], state.reranker.square)
+    assert dict(zip(weights.surfaces, range(1, 16), strict=False)) == state.surfaces
+
+
+def test_weights_of_the_largest_towers_fit_a_record() -> None:
+    towers = dataclasses.replace(planted.SMALL.towers, dim=MAX_DIM)
+    config = planted.small(towers=towers)
+    weights = Announcer(config, fingerprint="x" * 1_000).announce(Learner(config).state, [], most=1).weights
+    assert len(codec.encode(weights)) < MAX_RECORD_BYTES
 
 
 def test_what_did_not_change_is_not_told_again(learner: Learner) -> None:
@@ -159,8 +196,8 @@ def test_a_free_row_is_not_told(learner: Learner) -> None:
     assert not learner.state.counts.changed[row]
 
 
-def test_only_the_strongest_successors_travel() -> None:
-    learner = Learner(planted.small(successors=256))
+def test_a_full_row_travels_whole() -> None:
+    learner = Learner(planted.small(successors=200))
     chain = ["hub", *(f"s{n}" for n in range(9))]
     events = [
         make_interaction(
@@ -176,10 +213,16 @@ def test_only_the_strongest_successors_travel() -> None:
     state = next(s for s in announcer().announce(learner.state, [], most=ALL).states if s.item_id == "hub")
     row, after = learner.state.items.row("hub"), learner.state.counts.after
     mine = slice(int(after.start[row]), int(after.start[row]) + int(after.length[row]))
-    strongest = np.sort(after.weight[mine])[::-1][:WIRE_SUCCESSORS]
-    assert after.length[row] > WIRE_SUCCESSORS
-    np.testing.assert_array_equal(floats_from_bytes(state.successor_weights), strongest)
-    assert len(rows_from_bytes(state.successors)) == WIRE_SUCCESSORS
+    assert after.length[row] == 200
+    np.testing.assert_array_equal(rows_from_bytes(state.successors), after.key[mine])
+    np.testing.assert_array_equal(floats_from_bytes(state.successor_weights), after.weight[mine])
+    np.testing.assert_array_equal(floats_from_bytes(state.successor_lags), after.lag[mine])
+    np.testing.assert_array_equal(floats_from_bytes(state.successor_gains), after.learned[mine])
+    company = learner.state.counts.company
+    mine = slice(int(company.start[row]), int(company.start[row]) + int(company.length[row]))
+    np.testing.assert_array_equal(floats_from_bytes(state.company_gains), company.learned[mine])
+    assert np.any(after.learned != 0)
+    assert np.any(company.learned != 0)
 
 
 def test_a_growing_catalogue_is_told_whole() -> None:

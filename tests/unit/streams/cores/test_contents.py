@@ -10,16 +10,17 @@ import pytest
 
 from models.errors import ConfigError
 from models.recommend.content import folded, text_of
+from models.recommend.labels import creator_code, tag_codes
 from models.recommend.state import from_arrays, to_arrays
 from models.recommend.towers import TEXT_DIMS, TowerConfig
 from streams.contract.events import Item
 from streams.cores.announce import Announcer
-from streams.cores.contents import contents, features
+from streams.cores.contents import contents, features, labels_of
 from streams.cores.learn import Learner
 from streams.cores.serving import Serving
 from tests import engines, planted
 from tests.announced import EVENTS, slate
-from tests.factories import make_item
+from tests.factories import NOW_MS, make_item
 
 WIDE = TowerConfig(dim=8, content_dim=16 + TEXT_DIMS["minilm"], text_encoder="minilm", window=8)
 CONFIG = planted.small(towers=WIDE)
@@ -69,6 +70,19 @@ def test_without_an_encoder_there_are_hashed_features_alone() -> None:
     np.testing.assert_array_equal(contents(ITEMS[:2], towers, nobody), [features(item, 16) for item in ITEMS[:2]])
     with pytest.raises(ConfigError, match="the towers read text by minilm, got no encoder"):
         contents(ITEMS, WIDE, None)
+
+
+def test_labels_are_those_of_the_records() -> None:
+    items = [
+        make_item(item_id="a", title="Alien (1979)", tags=["Horror"], creator="Scott", published_at_ms=NOW_MS),
+        make_item(item_id="b", title="Alien", tags=[], published_at_ms=NOW_MS),
+        make_item(item_id="c", title="", tags=["horror", "drama"]),
+    ]
+    labels = labels_of(items)
+    assert labels.year.tolist() == [1979, 2023, 0]
+    assert labels.creator.tolist() == [creator_code("Scott"), 0, 0]
+    np.testing.assert_array_equal(labels.tags, [tag_codes(["horror"]), tag_codes([]), tag_codes(["horror", "drama"])])
+    assert [part.dtype.name for part in labels] == ["uint16", "int32", "int16"]
 
 
 def learned(cut: int) -> Learner:

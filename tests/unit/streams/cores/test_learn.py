@@ -1,8 +1,12 @@
 """The trainer's core: which records are learned, who gets a row, and what tombstones take away."""
 
+import dataclasses
+
 import numpy as np
 import pytest
 
+from models.recommend.labels import creator_code, tag_codes
+from models.recommend.sources import SURFACES
 from models.recommend.state import from_arrays, to_arrays
 from streams.contract import rules
 from streams.cores.contents import features
@@ -55,6 +59,45 @@ def test_every_action(learner, action):
     assert done.learned == 1 + is_learned
     assert histories(learner)["u"] == (["i", "j"] if is_learned else ["i"])
     assert 1 <= ACTION_CODES[action] < 16
+
+
+def test_surfaces_get_codes_in_the_order_in_which_they_come(learner):
+    learner.learn([event(1, surface="home"), event(2, item_id="j"), event(3, item_id="k", surface="search")])
+    learner.learn([event(4, user_id="v", surface="home"), event(5, user_id="v", item_id="j", surface="")])
+    state = learner.state
+    assert state.surfaces == {"home": 1, "search": 2}
+    rows = {key: state.items.row(key) for key in "ijk"}
+    counted = {key: np.flatnonzero(state.counts.surface[:, row]).tolist() for key, row in rows.items()}
+    assert counted == {"i": [1], "j": [], "k": [2]}
+
+
+def test_surfaces_that_come_too_late_count_as_none(learner):
+    learner.learn([event(n, item_id=f"i{n}", surface=f"s{n}") for n in range(SURFACES + 4)])
+    state = learner.state
+    assert sorted(state.surfaces.values()) == list(range(1, SURFACES))
+    late = [state.items.row(f"i{n}") for n in range(SURFACES - 1, SURFACES + 4)]
+    assert not state.counts.surface[:, late].any()
+
+
+def test_ranking_gives_no_surface_a_code(learner):
+    learner.learn([event(1), event(2, user_id="v", item_id="j", surface="home")])
+    judged = learner.rank([event(3, item_id="j", surface="never heard of")])
+    assert learner.state.surfaces == {"home": 1}
+    assert judged.ranks[0, 0] == 1
+
+
+def test_the_catalogue_brings_labels(learner):
+    learner.learn([make_item(item_id="i", title="Alien (1979)", tags=["Horror", "Space"], creator="Scott"), event(1)])
+    state, row = learner.state, learner.state.items.row("i")
+    assert state.labels.year[row] == 1979
+    codes = [int(tag_codes([tag])[0]) for tag in ("horror", "space")]
+    assert state.labels.tags[row].tolist() == [*codes, 0, 0, 0, 0, 0, 0]
+    assert state.labels.creator[row] == creator_code("Scott")
+    assert [state.counts.tag_events[code] for code in codes] == [1, 1]
+    assert state.counts.tag_events[0] == 2
+    learner.learn([make_item(item_id="i", title="Alien", tags=["Space"], creator=None)])
+    assert [state.counts.tag_events[code] for code in codes] == [0, 1]
+    assert (state.counts.tag_events[0], state.labels.year[row], state.labels.creator[row]) == (1, 0, 0)
 
 
 def test_action_codes_are_saved_in_histories_and_may_never_change():
@@ -170,10 +213,12 @@ def test_what_came_before_the_tombstone_is_not_learned_and_what_came_after_is(le
     assert done.learned == 2
 
 
-def test_an_erased_user_is_not_replayed(learner):
+def test_an_erased_user_is_not_replayed():
+    learner = Learner(small(training=dataclasses.replace(SMALL.training, events_per_step=1)))
     learner.learn([event(n, item_id=f"i{n}") for n in range(20)])
     learner.learn([Erased("u"), *(event(100 + n, user_id="v", item_id=f"j{n}") for n in range(20))])
     done = learner.learn([event(200, user_id="v", item_id="j1")])
+    assert done.learnt.loss is not None
     assert np.isfinite(float(done.learnt.loss))
     assert histories(learner)["v"][-1] == "j1"
 
@@ -206,7 +251,7 @@ def test_order_decides_and_the_batch_only_when_the_towers_learn():
 
 def test_a_restored_learner_goes_on_as_if_it_had_not_stopped():
     log = interactions(random_log(384, users=16, seed=5))
-    catalogue = [make_item(item_id=f"i{n}", title=f"Title {n}") for n in range(1, 20)]
+    catalogue = [make_item(item_id=f"i{n}", title=f"Title {n}", tags=[f"t{n % 3}"]) for n in range(1, 20)]
     whole = Learner(SMALL)
     whole.learn(catalogue)
     play(whole, log[:256])

@@ -16,7 +16,7 @@ from streams.cores.serving import Serving
 from tests import engines, planted
 from tests.engines import ask, ids
 from tests.factories import make_interaction, make_item, make_request
-from tests.slates import CATALOGUE, ITEMS, LIGHT_USER, LOG, ME, NOW_MS, UNSEEN, USERS, act, had_by
+from tests.slates import CATALOGUE, LIGHT_USER, LOG, ME, NOW_MS, UNSEEN, USERS, act, had_by
 
 
 @pytest.fixture(scope="module")
@@ -68,7 +68,7 @@ def test_unknown_filters_are_left_out_and_named(made: Recommender) -> None:
 
 def test_an_unknown_user_gets_a_good_slate(made: Recommender, learner: Learner) -> None:
     slate = ask(made, NOW_MS, user_id="nobody has seen me", k=10)
-    scores = engines.full_scores(learner, LOG, 0, NOW_MS, items=ITEMS)
+    scores = engines.full_scores(learner, "nobody has seen me", NOW_MS)
     assert ids(slate) == sorted(scores, key=lambda item_id: -scores[item_id])[:10]
 
 

@@ -8,13 +8,14 @@ import msgspec
 import numpy as np
 import pytest
 
+from models.recommend import labels
 from streams.contract.arrays import floats_to_bytes, rows_to_bytes
 from streams.contract.events import ItemState, ModelWeights
 from streams.cores.announce import Announcer
 from streams.cores.learn import Learner
 from streams.cores.serving import UNRESOLVED_MOST, Serving
 from tests import engines, planted
-from tests.announced import END_MS, EVENTS, LOG, act, gone, history, serving_with, slate, state, weights
+from tests.announced import END_MS, EVENTS, ITEMS, LOG, act, gone, history, serving_with, slate, state, weights
 from tests.engines import ask, ids
 from tests.factories import NOW_MS, make_item
 
@@ -215,6 +216,68 @@ def test_a_tombstone_on_an_items_state_forgets_the_item() -> None:
     assert history(serving, "u") == []
     serving.take_weights(weights(20, 1))
     assert set(ids(ask(made, NOW_MS))) == {"b", "d"}
+
+
+def test_a_withdrawn_item_is_not_shown_but_histories_keep_it_and_an_evicted_one_leaves_them() -> None:
+    serving = serving_with(state("a", row=1), state("b", row=2))
+    serving.take_interactions([act("u", "a"), act("u", "b", at_ms=NOW_MS + 1)])
+    serving.take_states([state("a", row=1, version=10, live=False)])
+    assert slate(serving) == ["b"]
+    assert history(serving, "u") == ["a", "b"]
+    serving.take_states([state("a", row=1, version=10)])
+    assert set(slate(serving)) == {"a", "b"}
+    serving.take_states([gone("a", row=1, version=10)])
+    assert (slate(serving), history(serving, "u")) == (["b"], ["b"])
+
+
+# --- surfaces and labels -------------------------------------------------------------------------------------------
+
+
+def test_a_request_is_ranked_for_its_surface(learner: Learner) -> None:
+    serving = engines.wired(learner, EVENTS)
+    made = engines.recommender(serving, END_MS)
+    by_surface = {s: ids(ask(made, END_MS, user_id="nobody", k=ITEMS, surface=s)) for s in (None, "s1", "s2", "new")}
+    assert by_surface["new"] == by_surface[None] != by_surface["s1"] != by_surface["s2"]
+
+
+def test_weights_of_other_types_are_passed_over(first_flush: Any) -> None:
+    states, its_weights = first_flush
+    mean = its_weights.arrays["reranker/mean"]
+    other = msgspec.structs.replace(mean, dtype="float32", data=bytes(len(mean.data) // 2))
+    serving = Serving(planted.SMALL)
+    serving.take_states(states)
+    serving.take_weights(msgspec.structs.replace(its_weights, arrays=its_weights.arrays | {"reranker/mean": other}))
+    serving.use_newest()
+    assert serving.model.version == 0
+
+
+@pytest.mark.parametrize("listed_first", [True, False])
+def test_tags_are_counted_whatever_comes_first_and_whatever_changes(listed_first: bool) -> None:
+    serving = serving_with()
+
+    def told() -> None:
+        serving.take_states([state("a", row=1, version=10, count=3.0), state("b", row=2, version=10, count=4.0)])
+
+    def listed(*tags: str) -> None:
+        serving.take_item("a", make_item(item_id="a", tags=list(tags), title="A film (1999)"))
+        serving.take_item("b", make_item(item_id="b", tags=["drama"]))
+
+    for step in (lambda: listed("drama", "war"), told) if listed_first else (told, lambda: listed("drama", "war")):
+        step()
+        serving.refresh(NOW_MS)
+    drama, war = (int(labels.tag_codes([tag])[0]) for tag in ("drama", "war"))
+    counts = serving.counts.tag_events
+    assert (counts[drama], counts[war], counts[0]) == (7.0, 3.0, 10.0)
+    assert serving.labels.year[1] == 1999
+    serving.take_states([state("a", row=1, version=10, count=5.0)])
+    assert (counts[drama], counts[war]) == (9.0, 5.0)
+    listed("war")
+    serving.refresh(NOW_MS)
+    assert (counts[drama], counts[war], counts[0]) == (4.0, 5.0, 9.0)
+    serving.take_states([gone("a", row=1, version=10), state("c", row=1, version=10, count=2.0)])
+    serving.refresh(NOW_MS)
+    assert (counts[drama], counts[war], counts[0]) == (4.0, 0.0, 4.0)
+    assert not serving.labels.tags[1].any()
 
 
 # --- the catalogue -------------------------------------------------------------------------------------------------

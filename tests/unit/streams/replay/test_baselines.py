@@ -17,7 +17,7 @@ EVENTS, ITEMS = 6_000, 60
 def passage():
     """Even users like even items: after the warm-up, whoever learns that ranks far above popularity."""
     log = planted_log(EVENTS, users=200, items=ITEMS, seed=1)
-    user, item, at_ms = (np.array(column) for column in zip(*log, strict=True))
+    user, item, at_ms, *_ = (np.array(column) for column in zip(*log, strict=True))
     columns = user.astype(np.int32), item.astype(np.int32), at_ms.astype(np.int64)
     return protocols.successive(*columns, np.ones(EVENTS, bool))
 

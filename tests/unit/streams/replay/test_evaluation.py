@@ -12,7 +12,8 @@ from streams.errors import EvaluationError, LogFormatError
 from streams.replay.evaluation import Asked, evaluate
 from streams.replay.logs import read_log
 from tests.planted import SMALL, random_log, small
-from tests.slow_counts import Event, SlowLog, prequential, rank
+from tests.slow_counts import Event, SlowLog, rank
+from tests.slow_learning import prequential
 
 LOG = random_log(200, users=16, items=30, seed=11)
 COUNTS = small(towers=TowerConfig(dim=8, content_dim=16, window=8, flavour="counts"))
@@ -107,7 +108,7 @@ def ranks_on(past, targets):
             found.append([np.inf, np.inf])
         else:
             allowed = counts.candidates(event.user)
-            transitions = counts.sparse(event.user, event.at_ms)[6] + 1e-6 * counts.seen()
+            transitions = counts.sparse(event.user, event.at_ms)[-1] + 1e-6 * counts.seen()
             scores = (counts.decayed_by_events(2_000), transitions)
             found.append([rank(score, allowed, event.item) for score in scores])
     return np.array(found)

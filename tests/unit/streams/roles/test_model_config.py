@@ -61,8 +61,8 @@ REFUSED: list[tuple[str, str]] = [
     ("[model.towers]\ntext_encoder = 'minilm'", "model.towers.text_encoder is no setting of its own; set text_encoder"),
     ("[model.training]\nreplayed = 2.0", "replayed must be between 0 and 1, got 2.0"),
     (
-        "[trainer]\nbatch_size = 256\n[model]\nhistory_most = 64",
-        "model.history_most must be at least trainer.batch_size = 256, got 64",
+        "[model]\nhistory_most = 511",
+        "model.history_most must be at least trainer.batch_size = 512, got 511",
     ),
 ]
 
