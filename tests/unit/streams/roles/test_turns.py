@@ -42,6 +42,7 @@ async def test_what_nobody_waits_for_any_more_is_left_out() -> None:
     dropped = turns.submit(1, done.append, "dropped")
     kept = turns.submit(2, done.append, "kept")
     dropped.cancel()
+    await asyncio.sleep(0)  # the loop tells the waiting turn of it in its next round
     gate.set()
     await asyncio.gather(first, kept)
     assert done == ["kept"]
