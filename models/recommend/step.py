@@ -1,7 +1,8 @@
 """One learning step of the towers, and reading them: pure functions over donated tables.
 
 A step touches only the rows it gathered: gradients are taken with respect to those rows, never the table,
-and the tables are donated, so that a step costs the same at ten thousand and at ten million items.
+and the tables are donated, so that a step costs the same at ten thousand and at ten million items. The dense weights
+follow Adam; rows follow RMSProp, because the momentum of a row that is seldom in a step would never be spent.
 """
 
 import functools
@@ -21,12 +22,11 @@ class Tables(NamedTuple):
     """One row an item (V of capacity); row 0 is the unknown item.
 
     Attributes:
-      id: ID embedding and bias, float32 [V, D + 1]. first, second: Adam's moments of it.
+      id: ID embedding and bias, float32 [V, D + 1]. second: decayed mean of its squared gradients.
       content: content features, float32 [V, C]. Not learned.
     """
 
     id: Float[Array, "V D1"]
-    first: Float[Array, "V D1"]
     second: Float[Array, "V D1"]
     content: Float[Array, "V C"]
 
@@ -94,7 +94,7 @@ def fresh(config: TowerConfig, *, rows: int, seed: int) -> Learned:
     weights = fresh_weights(config, seed)
     id_rows = fresh_rows(rows, config, jax.random.fold_in(jax.random.key(seed), 0))
     zeros = jnp.zeros_like(id_rows)
-    tables = Tables(id_rows, zeros, zeros.copy(), jnp.zeros((rows, config.content_dim), jnp.float32))
+    tables = Tables(id_rows, zeros, jnp.zeros((rows, config.content_dim), jnp.float32))
     return Learned(weights, _optimizer(config).init(weights), tables, jnp.int32(0))
 
 
@@ -106,7 +106,7 @@ def grown(learned: Learned, config: TowerConfig, *, rows: int, seed: int) -> Lea
     new = fresh_rows(missing, config, jax.random.fold_in(jax.random.key(seed), rows))
     zeros = jnp.zeros_like(new)
     t = learned.tables
-    more = Tables(new, zeros, zeros, jnp.zeros((missing, config.content_dim), jnp.float32))
+    more = Tables(new, zeros, jnp.zeros((missing, config.content_dim), jnp.float32))
     return learned._replace(tables=Tables(*(jnp.concatenate(pair) for pair in zip(t, more, strict=True))))
 
 
@@ -128,8 +128,8 @@ def _train_step(learned: Learned, batch: TrainingBatch, *, config: TowerConfig) 
     graph = _graph(config)
     t = learned.tables
     at = batch.rows
-    gathered = [table.at[at].get(mode="fill", fill_value=0.0) for table in (t.id, t.first, t.second, t.content)]
-    id_rows, first, second, content = gathered
+    gathered = [table.at[at].get(mode="fill", fill_value=0.0) for table in (t.id, t.second, t.content)]
+    id_rows, second, content = gathered
 
     def loss_of(weights: Any, id_rows: Float[Array, "U D1"]) -> Float[Array, ""]:
         towers = nnx.merge(graph, weights)
@@ -151,18 +151,16 @@ def _train_step(learned: Learned, batch: TrainingBatch, *, config: TowerConfig) 
     weights = optax.apply_updates(learned.weights, updates)
 
     step = learned.step + 1
-    beta1, beta2, epsilon = 0.0, config.beta2, 1e-8
     touched = jnp.any(row_grads != 0.0, axis=1, keepdims=True)
-    first = jnp.where(touched, beta1 * first + (1 - beta1) * row_grads, first)
-    second = jnp.where(touched, beta2 * second + (1 - beta2) * row_grads**2, second)
-    age = step.astype(jnp.float32)
-    move = (first / (1 - beta1**age)) / (jnp.sqrt(second / (1 - beta2**age)) + epsilon)
-    id_rows = id_rows - config.rate * jnp.where(touched, move, 0.0)
+    second = jnp.where(touched, config.beta2 * second + (1 - config.beta2) * row_grads**2, second)
+    unbiased = second / (1 - config.beta2 ** step.astype(jnp.float32))
+    move = row_grads / (jnp.sqrt(unbiased) + 1e-8)
+    id_rows = id_rows - config.row_rate * jnp.where(touched, move, 0.0)
 
     def put(table: Array, rows: Array) -> Array:
         return table.at[at].set(rows, mode="drop", unique_indices=True, indices_are_sorted=True)
 
-    tables = Tables(put(t.id, id_rows), put(t.first, first), put(t.second, second), t.content)
+    tables = Tables(put(t.id, id_rows), put(t.second, second), t.content)
     return Learned(weights, moments, tables, step), loss
 
 
@@ -233,6 +231,6 @@ def reset_rows(learned: Learned, rows: Int[Array, " M"], key: Array, *, config: 
     t = learned.tables
     blank = jnp.zeros_like(new)
     no_content = jnp.zeros((rows.shape[0], config.content_dim), jnp.float32)
-    values = (new, blank, blank, no_content)
+    values = (new, blank, no_content)
     put = (table.at[rows].set(value, mode="drop") for table, value in zip(t, values, strict=True))
     return learned._replace(tables=Tables(*put))

@@ -45,7 +45,8 @@ class TowerConfig:
       gate_half: sightings at which ID and content weigh alike.
       bias_factor: multiplies the item bias so that it follows the stream under Adam.
       dropout: share of the user's state that a training step leaves out.
-      rate: Adam's learning rate. beta2: Adam's second decay, low so that old items stay plastic.
+      rate: Adam's learning rate of the dense weights. row_rate: RMSProp's of the items' rows.
+      beta2: decay of both one's squared gradients, low so that old items stay plastic.
     """
 
     flavour: Flavour = "hybrid"
@@ -57,6 +58,7 @@ class TowerConfig:
     bias_factor: float = 5.0
     dropout: float = 0.3
     rate: float = 4e-3
+    row_rate: float = 8e-3
     beta2: float = 0.99
 
     def __post_init__(self) -> None:
