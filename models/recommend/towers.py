@@ -15,6 +15,7 @@ from flax import nnx
 from jaxtyping import Array, Float, Int
 
 from models.errors import ConfigError, ModelError
+from models.recommend.products import inner
 from models.recommend.windows import ACTIONS, GAP_BUCKETS, VALUE_BUCKETS
 
 MAX_DIM = 128
@@ -162,10 +163,11 @@ class Towers(nnx.Module):
             return h, h
 
         first = jnp.zeros((item.shape[0], d), jnp.float32)
-        _, states = jax.lax.scan(step, first, (gates_x.swapaxes(0, 1), known_.swapaxes(0, 1)), unroll=4)
+        _, states = jax.lax.scan(step, first, (gates_x.swapaxes(0, 1), known_.swapaxes(0, 1)), unroll=1)
         return states.swapaxes(0, 1) * (2.0 / jnp.sqrt(jnp.float32(d)))
 
 
 def score(users: Float[Array, "B D"], items: Float[Array, "M D1"], bias_factor: float) -> Float[Array, "B M"]:
     """Logits of every user state against every item: inner product plus the item's scaled bias."""
-    return users @ items[:, :-1].T + bias_factor * items[None, :, -1]
+    scales = jnp.full((users.shape[0], 1), bias_factor, users.dtype)
+    return inner(jnp.concatenate([users, scales], axis=1), items)
