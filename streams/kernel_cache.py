@@ -3,8 +3,8 @@
 Kernels lie in a folder named after the sources that they were compiled from: Numba notices a change in a kernel's own
 file but not in another file's kernel that it calls, so a shared folder would serve stale machine code after an update.
 JAX names a program after everything that went into it; its folder is named after the versions, the processor and the
-threads that it may use, since a home folder may be shared by machines that differ. A damaged entry is compiled again. Call these before anything
-imports numba or jax.
+threads that it may use, since a home folder may be shared by machines that differ. A damaged entry is compiled again.
+Call these before anything imports numba or jax.
 """
 
 from __future__ import annotations

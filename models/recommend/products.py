@@ -25,8 +25,13 @@ def _backward(
     kept: tuple[Float[Array, "B D"], Float[Array, "M D"]], out: Float[Array, "B M"]
 ) -> tuple[Float[Array, "B D"], Float[Array, "M D"]]:
     a, b = kept
-    apart = jax.lax.optimization_barrier
-    return out @ b, apart(apart(a.T) @ out).T
+    return out @ b, _apart(_apart(a.T) @ out).T
+
+
+def _apart(value: Array) -> Array:
+    """The value as an array of its own, which nothing before or after it is folded into."""
+    kept: Array = jax.lax.optimization_barrier(value)  # type: ignore[no-untyped-call]
+    return kept
 
 
 inner.defvjp(_forward, _backward)
