@@ -13,7 +13,6 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from benchmarks.engine import Engine, clean_environment, engine, public_log, say
 from benchmarks.report import Figure, report
-from streams.kernel_cache import VARIABLE
 from streams.replay.logs import EventLog
 from streams.replay.player import play
 from streams.settings import TrainerSettings
@@ -56,7 +55,7 @@ def from_kafka(kafka: Engine, log: EventLog) -> tuple[list[Total], dict[str, Any
 
 def from_eval(log: EventLog) -> list[Total]:
     """Totals after each batch of what `marquee eval` runs, from the first tenth on."""
-    os.environ[VARIABLE] = clean_environment()[VARIABLE]  # read when numba is imported
+    os.environ |= clean_environment()  # read when numba and jax are imported
     from models.recommend.state import ModelConfig
     from streams.replay.evaluation import Asked, evaluate
 

@@ -18,7 +18,6 @@ import numpy as np
 
 from benchmarks.engine import clean_environment, say
 from benchmarks.report import Figure, report
-from streams.kernel_cache import VARIABLE
 
 if TYPE_CHECKING:
     from models.recommend.learning import Columns
@@ -106,7 +105,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--quick", action="store_true", help="two small sizes: to see that it runs")
     options = parser.parse_args()
-    os.environ[VARIABLE] = clean_environment()[VARIABLE]  # read when numba is imported
+    os.environ |= clean_environment()  # read when numba and jax are imported
     sizes, steps = (QUICK_SIZES, QUICK_STEPS) if options.quick else (SIZES, STEPS)
     figures, by_size, memory = [], {}, {}
     for pattern in PATTERNS:

@@ -25,6 +25,7 @@ from streams.contract import codec, topics
 from streams.contract.events import Metric
 from streams.contract.topics import TOPICS, TopicSpec
 from streams.kernel_cache import VARIABLE, kernel_cache_dir
+from streams.processors import THREADS_VARIABLE
 from streams.replay.fetch import fetch
 from streams.replay.logs import EventLog, read_log
 from streams.roles.app import commands_for
@@ -206,7 +207,7 @@ def public_log(name: str) -> EventLog:
 def clean_environment() -> dict[str, str]:
     """This process's environment without settings of ours: a benchmark says itself what it measures."""
     own = {name: value for name, value in os.environ.items() if not name.startswith("MARQUEE_")}
-    return {VARIABLE: str(kernel_cache_dir(_defaults().cache_dir)), **own}
+    return {VARIABLE: str(kernel_cache_dir(_defaults().cache_dir)), THREADS_VARIABLE: "1", **own}
 
 
 def _defaults() -> Settings:

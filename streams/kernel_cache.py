@@ -2,9 +2,9 @@
 
 Kernels lie in a folder named after the sources that they were compiled from: Numba notices a change in a kernel's own
 file but not in another file's kernel that it calls, so a shared folder would serve stale machine code after an update.
-JAX names a program after everything that went into it; its folder is named after the versions and the processor, since
-a home folder may be shared by machines that differ. A damaged entry is compiled again. Call these before anything
-imports numba or jax.
+JAX names a program after everything that went into it; its folder is named after the versions, the processor and the
+threads that it may use, since a home folder may be shared by machines that differ. A damaged entry is compiled again.
+Call these before anything imports numba or jax.
 """
 
 from __future__ import annotations
@@ -15,6 +15,8 @@ import os
 import platform
 from collections.abc import Iterable, Sequence
 from pathlib import Path
+
+from streams.processors import THREADS_VARIABLE
 
 _ROOT = Path(__file__).resolve().parent.parent
 _SOURCES = (_ROOT / "models", _ROOT / "index")
@@ -42,7 +44,7 @@ def program_cache_dir(cache_dir: Path, processors: Path = _PROCESSORS) -> Path:
     ``processors``: the file in which Linux describes them.
     """
     parts = [importlib.metadata.version(name).encode() for name in ("jax", "jaxlib")]
-    parts.append(platform.machine().encode())
+    parts += [platform.machine().encode(), os.environ.get(THREADS_VARIABLE, "").encode()]
     if processors.exists():
         described = processors.read_text(encoding="utf-8", errors="replace").splitlines()
         parts += sorted({line.encode() for line in described if line.startswith(("flags", "Features", "model name"))})

@@ -12,7 +12,7 @@ import numpy as np
 
 from models.compiled import kernel
 from models.recommend.combiner import TOWER, Combiner, add_sparse, dot, weights_of
-from models.recommend.features import BASELINE, OWN, SPARSE_ROWS, sparse_values
+from models.recommend.features import BASELINE, LINE, OWN, sparse_values
 from models.recommend.labels import ItemLabels
 from models.recommend.pools import Histories
 from models.recommend.rerank import Reranker
@@ -24,8 +24,6 @@ from models.typing import F32, I32, I64, U8, Bools
 POPULAR_PART, TOWER_PART, SUCCESSOR_PART = 0, 1, 2
 PARTS = 3
 NO_MASK = -1
-EIGHT = 8
-"""Float32 numbers that never straddle a cache line."""
 
 
 class Known(NamedTuple):
@@ -79,7 +77,7 @@ class Candidates(NamedTuple):
 class Scratch(NamedTuple):
     """Work arrays sized for N item rows; one a thread. ``sparse``, ``is_touched`` and ``done`` are zero between calls.
 
-    ``sparse`` is [SPARSE_ROWS, N] as `sparse_values` wants it, and lies in memory by item: one cache line for each.
+    ``sparse`` is [LINE, N] as `sparse_values` wants it, and lies in memory by item: one cache line for each.
     ``logits`` and ``scores``: the tower's and the linear stage's, of the candidates, float32 [N].
     """
 
@@ -95,7 +93,7 @@ class Scratch(NamedTuple):
 def scratch_for(rows: int, most: int) -> Scratch:
     """Work arrays for ``rows`` item rows, of which ``most`` are ranked twice."""
     return Scratch(
-        sparse=np.zeros((rows, -(-SPARSE_ROWS // EIGHT) * EIGHT), np.float32).T[:SPARSE_ROWS],
+        sparse=np.zeros((rows, LINE), np.float32).T,
         touched=np.zeros(rows, np.int32),
         is_touched=np.zeros(rows, np.bool_),
         done=np.zeros(rows, np.bool_),
@@ -247,8 +245,7 @@ def _find_all(known, askers, question, scratch, out):  # type: ignore[no-untyped
         for at in range(m):
             row = scratch.touched[at]
             scratch.is_touched[row] = False
-            for s in range(SPARSE_ROWS):
-                scratch.sparse[s, row] = np.float32(0.0)
+            scratch.sparse[:, row] = np.float32(0.0)
         out.filled[b] = filled
         first = askers.had_end[b]
 

@@ -19,8 +19,8 @@ TOWER = DENSE + SPARSE
 FEATURES = DENSE + SPARSE + 1
 FEATURE_NAMES = (*DENSE_NAMES, *SPARSE_NAMES, "tower")
 SPARSE_GAIN = np.float32(100.0)
-AT_ONCE = 512
-"""Items whose features are turned at once: so many stay in the nearest cache."""
+AT_ONCE, LANES = 32, -(-SPARSE // 16) * 16
+"""Items whose features are turned at once: so many stay in the nearest cache. Numbers of one of them: whole vectors."""
 
 HISTORY_EDGES = np.array([1, 3, 10, 30, 100], np.int64)
 GAP_EDGES_MS = np.array([60_000, 600_000, 3_600_000, 86_400_000, 604_800_000], np.int64)
@@ -133,27 +133,22 @@ def weights_of(combiner, length, gap_ms):  # type: ignore[no-untyped-def]
 
 @kernel()
 def add_sparse(weights, sparse, touched, m, z):  # type: ignore[no-untyped-def]
-    """Turn raw transition values into features, in place, and add their part to ``z``."""
-    value = np.empty(AT_ONCE, np.float32)
-    feature = np.empty(AT_ONCE, np.float32)
-    bits = np.empty(AT_ONCE, np.int32)
+    """Turn raw transition values into features, in place, and add their part to ``z``; quickest if they lie by item."""
+    value = np.zeros(AT_ONCE * LANES, np.float32)
+    feature = np.empty(AT_ONCE * LANES, np.float32)
+    bits = np.empty(AT_ONCE * LANES, np.int32)
     for first in range(0, m, AT_ONCE):
         count = min(AT_ONCE, m - first)
-        for s in range(SPARSE):
-            some = False
-            for k in range(count):
-                value[k] = sparse[s, touched[first + k]]
-                some |= value[k] != 0
-            if not some:
-                continue
-            log1p_scaled(value[:count], SPARSE_GAIN, bits, feature)
-            w = weights[DENSE + s]
-            for k in range(count):
-                j = touched[first + k]
-                sparse[s, j] = feature[k]
-                z[j] += w * feature[k]
-        for k in range(first, first + count):
-            z[touched[k]] += sparse[LEARNED, touched[k]]
+        for k in range(count):
+            for s in range(SPARSE):
+                value[k * LANES + s] = sparse[s, touched[first + k]]
+        log1p_scaled(value[: count * LANES], SPARSE_GAIN, bits, feature)
+        for k in range(count):
+            j, total = touched[first + k], np.float32(0.0)
+            for s in range(SPARSE):
+                sparse[s, j] = feature[k * LANES + s]
+                total += weights[DENSE + s] * feature[k * LANES + s]
+            z[j] += total + sparse[LEARNED, j]
 
 
 @kernel(fastmath=True)

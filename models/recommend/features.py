@@ -47,6 +47,10 @@ READ, COMPANY_READ, HAD_READ = 20, 100, 500
 LEARNED, BASELINE = SPARSE, SPARSE + 1
 """Rows of `sparse_values` that hold what was learned of pairs, and the transitions baseline."""
 SPARSE_ROWS = SPARSE + 2
+LINE = -(-SPARSE_ROWS // 16) * 16
+"""The same as whole cache lines of float32: where the values of an item lie side by side, each item has its own."""
+NEAREST, LATELY = 5, 10
+"""Last events whose successors, and whose company, count for themselves."""
 READ_DECAY, COMPANY_DECAY = np.float32(0.9), np.float32(0.97)
 """What an event further back counts for in what is learned of pairs: of successors, and of company."""
 FEW_SIGHTINGS = 5
@@ -93,15 +97,52 @@ def surface_popularity(counts, n, surface, out):  # type: ignore[no-untyped-def]
 
 
 @kernel()
-def _spread(rows, weights, item, weight, out, touched, is_touched, n):  # type: ignore[no-untyped-def]
-    start = rows.start[item]
-    for k in range(start, start + rows.length[item]):
-        j = rows.key[k]
-        if not is_touched[j]:
-            is_touched[j] = True
-            touched[n] = j
-            n += 1
-        out[j] += weight * weights[k]
+def _touch(j, touched, is_touched, n):  # type: ignore[no-untyped-def]
+    if is_touched[j]:
+        return n
+    is_touched[j] = True
+    touched[n] = j
+    return n + 1
+
+
+@kernel()
+def _spread_after(after, item, lag, share, w5, w20, is_recent, with_baseline, out, touched, is_touched, n):  # type: ignore[no-untyped-def]
+    """Add the successors of one item: each entry is looked up once for all that is made of it."""
+    in5, in20 = w5 * share, w20 * share
+    for k in range(after.start[item], after.start[item] + after.length[item]):
+        j, weight = after.key[k], after.weight[k]
+        n = _touch(j, touched, is_touched, n)
+        if lag < NEAREST:
+            out[0, j] += in5 * weight
+            if with_baseline:
+                out[BASELINE, j] += in5 * after.near[k]
+        out[1, j] += in20 * weight
+        out[LEARNED, j] += w20 * after.learned[k]
+        if is_recent:
+            out[2, j] += share * weight
+        if lag < 2:
+            out[3 + lag, j] += share * after.lag[k]
+    return n
+
+
+@kernel()
+def _spread_before(before, item, weight, out, touched, is_touched, n):  # type: ignore[no-untyped-def]
+    for k in range(before.start[item], before.start[item] + before.length[item]):
+        n = _touch(before.key[k], touched, is_touched, n)
+        out[5, before.key[k]] += weight * before.weight[k]
+    return n
+
+
+@kernel()
+def _spread_company(company, item, lag, share, w10, learned, out, touched, is_touched, n):  # type: ignore[no-untyped-def]
+    lately = w10 * share
+    for k in range(company.start[item], company.start[item] + company.length[item]):
+        j, weight = company.key[k], company.weight[k]
+        n = _touch(j, touched, is_touched, n)
+        out[FIRST_COMPANY, j] += share * weight
+        out[LEARNED, j] += learned * company.learned[k]
+        if lag < LATELY:
+            out[FIRST_COMPANY + 1, j] += lately * weight
     return n
 
 
@@ -125,29 +166,18 @@ def sparse_values(counts, history, times, pos, now_ms, repeats, with_baseline, o
     for lag in range(min(READ, pos)):
         item = history[pos - 1 - lag]
         share = np.float32(1.0) / (counts.seen[item] + np.float32(5.0))
-        if lag < 5:
-            n = _spread(after, after.weight, item, w5 * share, out[0], touched, is_touched, n)
-            if with_baseline:
-                n = _spread(after, after.near, item, w5 * share, out[BASELINE], touched, is_touched, n)
-            w5 *= np.float32(0.7)
-        n = _spread(after, after.weight, item, w20 * share, out[1], touched, is_touched, n)
-        n = _spread(after, after.learned, item, w20, out[LEARNED], touched, is_touched, n)
-        if now_ms - times[pos - 1 - lag] <= 600_000:
-            n = _spread(after, after.weight, item, share, out[2], touched, is_touched, n)
-        if lag < 2:
-            n = _spread(after, after.lag, item, share, out[3 + lag], touched, is_touched, n)
-        n = _spread(before, before.weight, item, w20 * share, out[5], touched, is_touched, n)
+        is_recent = now_ms - times[pos - 1 - lag] <= 600_000
+        n = _spread_after(after, item, lag, share, w5, w20, is_recent, with_baseline, out, touched, is_touched, n)
+        n = _spread_before(before, item, w20 * share, out, touched, is_touched, n)
+        w5 *= np.float32(0.7)
         w20 *= np.float32(0.9)
     w10, wl = np.float32(1.0), np.float32(1.0)
     for lag in range(min(COMPANY_READ, pos)):
         item = history[pos - 1 - lag]
         share = np.float32(1.0) / np.sqrt(counts.seen[item] + np.float32(1.0))
-        n = _spread(company, company.weight, item, share, out[FIRST_COMPANY], touched, is_touched, n)
-        n = _spread(company, company.learned, item, wl, out[LEARNED], touched, is_touched, n)
+        n = _spread_company(company, item, lag, share, w10, wl, out, touched, is_touched, n)
         wl *= COMPANY_DECAY
-        if lag < 10:
-            n = _spread(company, company.weight, item, w10 * share, out[FIRST_COMPANY + 1], touched, is_touched, n)
-            w10 *= np.float32(0.9)
+        w10 *= np.float32(0.9)
     for k in range(n):
         j = touched[k]
         share = np.float32(1.0) / np.sqrt(counts.seen[j] + np.float32(1.0))

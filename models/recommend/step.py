@@ -214,7 +214,8 @@ def states_of_inputs(
     """As `user_states`, with the vectors of the windows' items already gathered: no table travels."""
     towers = nnx.merge(_graph(config), weights)
     known = (item > 0).astype(jnp.float32)
-    return towers.users(inputs[:, :, :-1] * known[:, :, None], known, value, action, gap)[:, -1]
+    inputs = inputs[:, :, :-1] * known[:, :, None]
+    return towers.users(inputs, known, value, action, gap, unroll=config.window)[:, -1]
 
 
 @functools.partial(jax.jit, donate_argnames="tables")

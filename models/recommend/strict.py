@@ -14,11 +14,11 @@ from models.recommend.features import (
     COMPANY_DECAY,
     COMPANY_READ,
     DENSE,
+    LINE,
     OWN,
     READ,
     READ_DECAY,
     SPARSE,
-    SPARSE_ROWS,
     dense_features,
     sparse_values,
     surface_popularity,
@@ -107,10 +107,10 @@ def _learn_linear(combiner, dense, sparse, logits, touched, m, chance, item, sur
     for f in range(DENSE):
         gradient[f] = dense[f, item] - dot(chance, dense[f])
     for s in range(SPARSE):
-        expected = np.float32(0.0)
-        for k in range(m):
-            expected += chance[touched[k]] * sparse[s, touched[k]]
-        gradient[DENSE + s] = sparse[s, item] - expected
+        gradient[DENSE + s] = sparse[s, item]
+    for k in range(m):
+        for s in range(SPARSE):
+            gradient[DENSE + s] -= chance[touched[k]] * sparse[s, touched[k]]
     gradient[TOWER] = logits[item] - dot(chance, logits)
     step_up(combiner, pos, gap_ms, gradient, rates.combiner)
     axpy(-rates.bias, chance, combiner.bias[: len(chance)])
@@ -159,7 +159,7 @@ def learn_events(  # type: ignore[no-untyped-def]
     """
     n = n if events.scored.any() else 0  # work arrays cost by the catalogue, counting alone does not
     most = min(max(rates.candidates, 0), n)
-    dense, sparse = np.zeros((DENSE, n), np.float32), np.zeros((SPARSE_ROWS, n), np.float32)
+    dense, sparse = np.zeros((DENSE, n), np.float32), np.zeros((n, LINE), np.float32).T
     touched, is_touched = np.empty(n, np.int32), np.zeros(n, np.bool_)
     allowed, bits = np.empty(n, np.bool_), np.empty(n, np.int32)
     z, chance = np.empty(n, np.float32), np.empty(n, np.float32)
@@ -197,7 +197,9 @@ def learn_events(  # type: ignore[no-untyped-def]
                 if wants_tops:
                     top_of(dense[1 + BASELINE_DECAY], allowed, tops[b, DECAYED_POPULARITY])
                 for j in range(n):
-                    z[j] = sparse[BASELINE, j] + np.float32(1e-6) * counts.seen[j]
+                    z[j] = np.float32(1e-6) * counts.seen[j]
+                for k in range(m):
+                    z[touched[k]] += sparse[BASELINE, touched[k]]
                 ranks[b, TRANSITIONS] = rank_of(z, allowed, item)
                 if wants_tops:
                     top_of(z, allowed, tops[b, TRANSITIONS])

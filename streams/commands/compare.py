@@ -48,8 +48,10 @@ def compare(
     are those of `marquee eval`; the order of ties is drawn by A's seed.
     """
     from streams.kernel_cache import use_kernel_cache, use_program_cache
+    from streams.processors import use_one_xla_thread
 
     settings = [settings_of(config=path) for path in (first_config, second_config)]
+    use_one_xla_thread()
     use_kernel_cache(settings[0].cache_dir)
     use_program_cache(settings[0].cache_dir)
     from streams.replay.comparison import compared

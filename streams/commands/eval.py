@@ -62,8 +62,10 @@ def eval(
     means and whom it flatters.
     """
     from streams.kernel_cache import use_kernel_cache, use_program_cache
+    from streams.processors import use_one_xla_thread
 
     settings = settings_of(config=config)
+    use_one_xla_thread()
     use_kernel_cache(settings.cache_dir)
     use_program_cache(settings.cache_dir)
     from streams.replay.evaluation import Asked, evaluate

@@ -17,8 +17,10 @@ from streams.commands.run import ROLES
 def worker(role: str, config: Path | None, broker: str | None, prefix: str | None, embedded: bool) -> None:
     """One role in this process; `marquee run` starts it."""
     from streams.kernel_cache import use_kernel_cache, use_program_cache
+    from streams.processors import use_one_xla_thread
 
     settings = settings_of(config=config, broker=broker, prefix=prefix)
+    use_one_xla_thread()
     use_kernel_cache(settings.cache_dir)
     use_program_cache(settings.cache_dir)
     from streams.roles import app

@@ -21,8 +21,13 @@ TOWER_KEY: Final = "hybrid"
 """Key of the one record on ``model-weights.v1``."""
 MOVED = 0.05
 """A vector that moved by more than this share of its length is published again."""
-STRIPE = 16_384
+STRIPE = 2_048
 """Unchanged rows that are looked at for movement at one flush; a larger catalogue is looked at in turns."""
+KNOWN_SHARE = 2
+"""One record in so many at most is of an item that recommenders know and that changed: each event changes the rows of
+all items in the user's history, so that on a busy platform nearly every item has changed at every flush."""
+NEWS_SHARE = 2
+"""One in so many of these goes to the items with the most news; the others have theirs round and round."""
 MOVED_SHARE = 8
 """One record in so many is kept for rows that have moved, so that many changed ones cannot crowd them out for ever."""
 
@@ -43,6 +48,8 @@ class Announcer:
         self._published: F32 = np.zeros((0, config.towers.dim + 1), np.float32)
         self._is_out = np.zeros(0, np.bool_)
         """Rows whose item has had a record."""
+        self._told_seen: F32 = np.zeros(0, np.float32)
+        """Sightings that the last record of a row told."""
         self._turn = self._stripe = 0
 
     def announce(self, state: State, evicted: list[tuple[str, int]], *, most: int) -> Announcement:
@@ -51,7 +58,8 @@ class Announcer:
         Clears the marks of the rows that it takes. ``evicted``: ids that lost the row given beside them.
         """
         self._fit(state.items.capacity)
-        self._is_out[[row for _, row in evicted]] = False
+        gone = [row for _, row in evicted]
+        self._is_out[gone], self._told_seen[gone] = False, 0.0
         rows, vectors = self._chosen(state, most)
         version = state.learned_events
         states = [
@@ -61,7 +69,7 @@ class Announcer:
             for item_id, row in evicted
         ]
         states += states_of(state, rows, vectors, version)
-        self._published[rows], self._is_out[rows] = vectors, True
+        self._published[rows], self._is_out[rows], self._told_seen[rows] = vectors, True, state.counts.seen[rows]
         state.counts.changed[rows] = False
         return Announcement(states, self._weights(state, len(states)))
 
@@ -71,17 +79,25 @@ class Announcer:
             blank = np.zeros((missing, self._published.shape[1]), np.float32)
             self._published = np.concatenate([self._published, blank])
             self._is_out = np.concatenate([self._is_out, np.zeros(missing, np.bool_)])
+            self._told_seen = np.concatenate([self._told_seen, np.zeros(missing, np.float32)])
 
     def _changed(self, state: State, most: int) -> I32:
-        """Rows whose turn it is: items that nobody has heard of first, the others round and round."""
+        """Rows whose turn it is: items that nobody has heard of first, those with the most news, the others in turn."""
         changed = np.nonzero(state.counts.changed[: state.items.used])[0]
         changed = changed[changed > 0]
-        if len(changed) > most:
-            ahead = (changed - self._turn) % state.items.used
-            changed = changed[np.lexsort((ahead, self._is_out[changed]))[:most]]
-            told = changed[self._is_out[changed]]
-            self._turn = int(told[-1]) + 1 if len(told) else self._turn
-        return np.sort(changed).astype(np.int32)
+        if len(changed) <= most // KNOWN_SHARE:
+            return changed.astype(np.int32)
+        unheard, known = changed[~self._is_out[changed]], changed[self._is_out[changed]]
+        unheard = unheard[np.argsort((unheard - self._turn) % state.items.used)[:most]]
+        room = min(most - len(unheard), most // KNOWN_SHARE)
+        seen = state.counts.seen[known]
+        news = np.log((seen + 1.0) / (self._told_seen[known] + 1.0))
+        first = np.argsort(-news, kind="stable")[: room // NEWS_SHARE]
+        others = np.delete(known, first[news[first] > 0])
+        first = known[first[news[first] > 0]]
+        in_turn = others[np.argsort((others - self._turn) % state.items.used)[: room - len(first)]]
+        self._turn = int(in_turn[-1]) + 1 if len(in_turn) else self._turn
+        return np.sort(np.concatenate([unheard, first, in_turn])).astype(np.int32)
 
     def _chosen(self, state: State, most: int) -> tuple[I32, F32]:
         used = state.items.used
@@ -98,7 +114,8 @@ class Announcer:
         is_changed = np.isin(looked_at, changed, assume_unique=True)
         in_use = np.array([bool(state.items.key(row)) for row in looked_at.tolist()])
         urgency = np.where(in_use, np.where(is_changed, np.inf, np.where(distance > MOVED, distance, 0.0)), 0.0)
-        order = np.argsort(-urgency, kind="stable")[:most]
+        places = min(most, max(len(changed) + most // MOVED_SHARE, most // KNOWN_SHARE))
+        order = np.argsort(-urgency, kind="stable")[:places]
         taken = np.sort(order[urgency[order] > 0])
         state.counts.changed[looked_at[is_changed & ~in_use]] = False
         return looked_at[taken], vectors[taken]

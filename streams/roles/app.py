@@ -25,7 +25,10 @@ def worker(role: str, settings: Settings, *, is_embedded: bool = False) -> None:
     exit_with_stdin(sys.stdin.buffer)
     admin.wait_for_broker(connection_of(settings, is_embedded=is_embedded), on_wait=_say)
     if role == "trainer":
+        from streams.processors import give_way
         from streams.roles.trainer import Trainer
+
+        give_way()
 
         app = Trainer(settings, is_embedded=is_embedded).app
     else:
