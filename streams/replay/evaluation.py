@@ -209,7 +209,7 @@ class _Player:
 
     def _rank(self, start: int, until: int) -> None:
         batch = list(convert.to_interactions(self._log.take(self._passage.place[start:until])))
-        self._put(start, until, np.ones(until - start, np.bool_), *self._learner.rank(batch))
+        self._put(start, until, np.ones(until - start, np.bool_), *self._learner.rank(batch)[:2])
 
     def _put(self, start: int, until: int, taken: Bools, ranks: F32, tops: I32) -> None:
         self._ranks[start:until][taken] = ranks
