@@ -77,6 +77,7 @@ class Mix:
         )  # fmt: skip
 
 
+DEFAULT = Mix()
 OFF = Mix(diversity=0.0)
 """The best candidates, in their order."""
 
