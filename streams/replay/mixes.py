@@ -30,7 +30,7 @@ STANDARD: Final[Mixes] = (
     ("calibration 0.1", Mix(diversity=0.0, calibration=0.1)),
     ("calibration 0.5", Mix(diversity=0.0, calibration=0.5)),
 )
-"""Each setting alone, stronger diversity with a floor that lets it act; the first is what the others are compared with."""
+"""Each setting alone, strong diversity with a floor that lets it act; the first is what the rest is compared with."""
 
 
 class MixedLists(NamedTuple):
