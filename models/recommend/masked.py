@@ -24,15 +24,16 @@ def best_of(vectors: F32, rows: I32, queries: F32, k: int) -> tuple[I32, F32]:
 @kernel(nogil=True)
 def _best_of(vectors, rows, queries, best, scores):  # type: ignore[no-untyped-def]
     k = best.shape[1]
-    for b in range(len(queries)):
-        filled = 0
-        for row in rows:
-            score = dot(queries[b], vectors[row])
-            if filled == k and not score > scores[b, k - 1]:
+    filled = np.zeros(len(queries), np.int32)
+    for row in rows:
+        vector = vectors[row]
+        for b in range(len(queries)):
+            score = dot(queries[b], vector)
+            if filled[b] == k and not score > scores[b, k - 1]:
                 continue
-            at = min(filled, k - 1)
+            at = min(filled[b], k - 1)
             while at > 0 and scores[b, at - 1] < score:
                 best[b, at], scores[b, at] = best[b, at - 1], scores[b, at - 1]
                 at -= 1
             best[b, at], scores[b, at] = row, score
-            filled = min(filled + 1, k)
+            filled[b] = min(filled[b] + 1, k)

@@ -29,9 +29,9 @@ from streams.cores.serving import Serving
 FEW_SIGHTINGS: Final = 5
 OVERFETCH: Final = 512
 """Most items that a user has had for which the index is asked for more; beyond it the search masks them out."""
-SCORED_ONE_BY_ONE: Final = 32_768
-"""Most pairs of a request and a row that it may show that are scored without the index: as quick as to ask that once,
-and an approximate one might look where nothing is allowed."""
+SCORED_ONE_BY_ONE: Final = 131_072
+"""Most pairs of a request and a row that it may show that are scored without the index: at 10,000 items quicker than to
+ask it once for each mask, and an approximate one might look where nothing is allowed."""
 BATCHES: Final = (1, 4, 16, 64)
 DEPTHS: Final = (64, 256, 512, 1024)
 """Shapes that the index and the user tower are asked in: few, since each is compiled once."""
