@@ -174,6 +174,7 @@ def stages(serving: Serving, users: list[str], now_ms: int) -> dict[str, float]:
         "answer_us": us_each(lambda: recommender.answer(requests, now_ms=now_ms, generated_at_ms=0, offsets={}), BATCH),
         "tower_us": us_each(lambda: recommender._user_states(askers, now_ms), BATCH),
         "index_us": us_each(lambda: recommender._search(askers, q, np.full(BATCH, most, np.int32), masks), BATCH),
+        "mix_us": us_each(lambda: recommender._mixed(best, np.full(BATCH, K, np.int32), askers, now_ms), BATCH),
         "first_stage_us": first,
         "second_stage_us": second,
         "fill_us": us_each(lambda: _fill(known, sparse, vector, best.rows, best.filled, stage), BATCH),

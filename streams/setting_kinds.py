@@ -101,13 +101,18 @@ def whole(default: int, *, least: int, most: int | None = None) -> Any:
 
 def share(default: float) -> Any:
     """A number from 0 to 1."""
+    return number(default, most=1.0)
+
+
+def number(default: float, *, most: float) -> Any:
+    """A number from 0 to ``most``, whole or not."""
     return _field(
         default,
         Kind(
-            expected="a number from 0 to 1",
+            expected=f"a number from 0 to {most:g}",
             parse=float,
             from_toml=lambda value: float(value) if isinstance(value, int) and not isinstance(value, bool) else value,
-            accepts=lambda value: isinstance(value, float) and 0.0 <= value <= 1.0,
+            accepts=lambda value: isinstance(value, float) and 0.0 <= value <= most,
         ),
     )
 

@@ -27,6 +27,7 @@ from streams.setting_kinds import (
     Secret,
     flag,
     folder,
+    number,
     one_of,
     optional_file,
     secret,
@@ -121,6 +122,29 @@ class RecommenderSettings(Checked):
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
+class SlateSettings(Checked):
+    """What slates are made of, beside what scores best; `models.recommend.diversity.Mix` says what each number does.
+
+    Attributes:
+      diversity: nats that an item exactly like one above it loses; 0 leaves the order to the scores.
+      quality_floor: an item may pass others only while its odds are at least this share of the best one's that is left.
+      calibration: weight of tags in the shares that the user's own history has; 0 is none.
+      creator_share: most places that one creator may have; 1 is no cap.
+      tag_share: the same for a tag.
+      fresh_share: places that go to new items, as far as any are among the candidates.
+      fresh_days: days since an item's first event for which it is new.
+    """
+
+    diversity: float = number(0.5, most=100.0)
+    quality_floor: float = share(0.7)
+    calibration: float = number(0.0, most=100.0)
+    creator_share: float = share(1.0)
+    tag_share: float = share(1.0)
+    fresh_share: float = share(0.0)
+    fresh_days: float = number(30.0, most=36_500.0)
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
 class Settings(Checked):
     """All settings of one process.
 
@@ -145,6 +169,7 @@ class Settings(Checked):
     security: SecuritySettings = SecuritySettings()
     trainer: TrainerSettings = TrainerSettings()
     recommender: RecommenderSettings = RecommenderSettings()
+    slates: SlateSettings = SlateSettings()
     model: Mapping[str, Any] = dataclasses.field(default_factory=lambda: MappingProxyType({}))
 
     @property

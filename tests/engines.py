@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from models.recommend.diversity import OFF
 from models.recommend.learning import Judging
 from models.recommend.state import ModelConfig, from_arrays, to_arrays
 from streams.contract import codec
@@ -95,8 +96,8 @@ def restored(learner: Learner, *, items: Sequence[Item] = ()) -> Serving:
 
 
 def recommender(serving: Serving, now_ms: int, **changes: Any) -> Recommender:
-    """Ready to answer at ``now_ms``; without exploration unless asked for."""
-    config = dataclasses.replace(RecommendConfig(explore_slots=0), **changes)
+    """Ready to answer at ``now_ms``; the best alone, without exploration or diversity, unless asked for."""
+    config = dataclasses.replace(RecommendConfig(explore_slots=0, mix=OFF), **changes)
     made = Recommender(serving, config)
     made.refresh(now_ms)
     return made

@@ -28,7 +28,7 @@ class Run:
         self.labels = labels or empty_labels(items)
         self.histories, self.counts, self.combiner = empty_histories(users), empty_counts(items), empty_combiner(items)
         self.reranker = empty_reranker(CONTEXTS, seed=0)
-        self.tops = np.zeros((0, 3, 0), np.int32)
+        self.tops, self.scores = np.zeros((0, 3, 0), np.int32), np.zeros((0, 0), np.float32)
 
     def learn(
         self,
@@ -40,7 +40,7 @@ class Run:
         repeats: bool = False,
         lists: int = 0,
     ) -> npt.NDArray[np.float32]:
-        """Rank, learn and count; returns the ranks [events, rankers], keeps the lists in ``tops``."""
+        """Rank, learn and count; returns the ranks [events, rankers], keeps lists and their scores."""
         batch = columns(log)
         judged = np.ones(len(log), np.bool_) if scored is None else np.array(scored)
         logits = np.zeros((len(log), self.items), np.float32) if tower is None else tower.astype(np.float32)
@@ -49,9 +49,10 @@ class Run:
         self.counts = reserved(self.counts, len(log), rates.most)
         append_all(self.histories, batch.user, batch.item, batch.value, batch.at_ms, batch.action, 4096, pos)
         tops = self.tops = np.full((len(log) if lists else 0, 3, lists), -1, np.int32)
+        scores = self.scores = np.full((len(tops), lists), -np.inf, np.float32)
         learn_events(
             Events(*batch, scored=judged, pos=pos), self.histories, self.counts, self.labels, self.combiner,
-            self.reranker, logits[judged], self.items, rates, True, repeats, ranks, tops,
+            self.reranker, logits[judged], self.items, rates, True, repeats, ranks, tops, scores,
         )  # fmt: skip
         return ranks
 

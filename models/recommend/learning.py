@@ -46,10 +46,11 @@ class Judging(NamedTuple):
 
 
 class Judged(NamedTuple):
-    """What `rank` found: ``ranks`` float32 [B, rankers] and ``tops`` int32 [B, rankers, K], see `learn_events`."""
+    """What `rank` found: float32 [B, rankers], int32 [B, rankers, K] and float32 [B, K], see `learn_events`."""
 
     ranks: F32
     tops: I32
+    scores: F32
 
 
 class Learnt(NamedTuple):
@@ -58,12 +59,14 @@ class Learnt(NamedTuple):
     Attributes:
       sums: `metrics.sums` of the batch's scored events. ranks: float32 [B, rankers], see `learn_events`.
       tops: item rows, int32 [B, rankers, K], -1 where an event has no list; [0, rankers, K] when none are kept.
+      scores: of the model's lists, float32 [B, K]; [0, K] when none are kept.
       loss: of the last tower step, nats, a scalar that is perhaps still being computed; None where there was none.
     """
 
     sums: F64
     ranks: F32
     tops: I32
+    scores: F32
     loss: jax.Array | None
 
 
@@ -172,6 +175,7 @@ def _judge(
     learn_events(
         Events(*columns, scored=scored, pos=pos), state.histories, state.counts, state.labels, state.combiner,
         state.reranker, logits, state.items.used, rates_of(config), learns, judging.repeats, judged.ranks, judged.tops,
+        judged.scores,
     )  # fmt: skip
     return judged
 
@@ -179,7 +183,9 @@ def _judge(
 def _unjudged(count: int, judging: Judging) -> Judged:
     rankers = len(RANKERS)
     tops = np.full((count if judging.lists else 0, rankers, judging.lists), -1, np.int32)
-    return Judged(np.zeros((count, rankers), np.float32), tops)
+    return Judged(
+        np.zeros((count, rankers), np.float32), tops, np.full((len(tops), judging.lists), -np.inf, np.float32)
+    )
 
 
 def rates_of(config: ModelConfig) -> Rates:

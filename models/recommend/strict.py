@@ -141,9 +141,16 @@ def _learn_pairs(rows, changed, history, pos, item, chance, rate, read, decay): 
         rate *= decay
 
 
+@kernel()
+def _take_scores(score, places, out):  # type: ignore[no-untyped-def]
+    for k in range(len(places)):
+        if places[k] >= 0:
+            out[k] = score[places[k]]
+
+
 @kernel(nogil=True)
 def learn_events(  # type: ignore[no-untyped-def]
-    events, histories, counts, labels, combiner, reranker, tower, n, rates, learns, repeats, ranks, tops
+    events, histories, counts, labels, combiner, reranker, tower, n, rates, learns, repeats, ranks, tops, scores
 ):
     """Rank each scored event against all seen items, learn from it, then count the event.
 
@@ -156,6 +163,7 @@ def learn_events(  # type: ignore[no-untyped-def]
       ranks: float32 [B, 3], filled for scored events with the ranks by `RANKERS`; inf is a first-ever item.
         0 stays where an event was not scored or repeats an item that the user has had.
       tops: int32 [B, 3, K], filled with each ranker's first K items where an event has a finite rank; or [0, 3, K].
+      scores: float32 [B, K], filled with the final scores of the model's; or [0, K].
     """
     n = n if events.scored.any() else 0  # work arrays cost by the catalogue, counting alone does not
     most = min(max(rates.candidates, 0), n)
@@ -215,6 +223,7 @@ def learn_events(  # type: ignore[no-untyped-def]
                 linear = ranks[b, MODEL] = rank_of(z, allowed, item)
                 if wants_tops and not most:
                     top_of(z, allowed, tops[b, MODEL])
+                    _take_scores(z, tops[b, MODEL], scores[b])
                 if most and (wants_tops or linear <= most):
                     count = best_rows(z, most, rows)
                     rank_again(
@@ -223,6 +232,7 @@ def learn_events(  # type: ignore[no-untyped-def]
                     )  # fmt: skip
                     if wants_tops:
                         top_of(final[:count], every, tops[b, MODEL])
+                        _take_scores(final, tops[b, MODEL], scores[b])
                         for k in range(tops.shape[2]):
                             if tops[b, MODEL, k] >= 0:
                                 tops[b, MODEL, k] = rows[tops[b, MODEL, k]]

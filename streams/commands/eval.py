@@ -38,6 +38,7 @@ from streams.commands.options import (
 @repeats_option
 @first_option
 @resamples_option
+@click.option("--slates", is_flag=True, help="Also what diversity, caps and the like cost, and yours in [slates].")
 @click.option("--plot", type=click.Path(path_type=Path, dir_okay=False), help="Also draw the figures, as a PNG.")
 @mapping_option
 @config_option
@@ -51,6 +52,7 @@ def eval(
     repeats: str,
     first: int | None,
     resamples: int,
+    slates: bool,
     plot: Path | None,
     mapping: str | None,
     config: Path | None,
@@ -69,7 +71,9 @@ def eval(
     use_kernel_cache(settings.cache_dir)
     use_program_cache(settings.cache_dir)
     from streams.replay.evaluation import Asked, evaluate
+    from streams.replay.mixes import STANDARD
     from streams.replay.report import to_dict
+    from streams.roles.model_config import mix_of
 
     if plot is not None:
         from streams.replay.plot import check_plotting
@@ -81,6 +85,7 @@ def eval(
         protocol=protocol,  # type: ignore[arg-type]
         baselines=[name.strip() for name in baselines.split(",") if name.strip()],
         repeats=repeats == "score", batch_size=settings.trainer.batch_size, resamples=resamples, seed=seed,
+        mixes=(*STANDARD, ("as set", mix_of(settings))) if slates else (),
     )  # fmt: skip
     judged, encode = model_of(settings, flavour=model)
     started_s = time.monotonic()

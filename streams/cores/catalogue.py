@@ -13,7 +13,7 @@ class Catalogue:
     """The newest record of each item.
 
     Attributes:
-      items: by id. timed: those with a window of availability. limited: those with a least age or regions.
+      items: by id. timed: those with a window of availability.
       withdrawn: ids that the catalogue had and has no more.
       version: rises with every record; also whoever gives an item another row raises it: what was derived from both is
         to be made anew.
@@ -22,7 +22,6 @@ class Catalogue:
     def __init__(self) -> None:
         self.items: dict[str, Item] = {}
         self.timed: dict[str, Item] = {}
-        self.limited: dict[str, Item] = {}
         self.withdrawn: set[str] = set()
         self.version = 0
 
@@ -30,7 +29,6 @@ class Catalogue:
         """Keep a record; None withdraws the item."""
         self.version += 1
         self.timed.pop(item_id, None)
-        self.limited.pop(item_id, None)
         if item is None:
             self.items.pop(item_id, None)
             self.withdrawn.add(item_id)
@@ -39,8 +37,6 @@ class Catalogue:
         self.withdrawn.discard(item_id)
         if item.available_from_ms is not None or item.available_until_ms is not None:
             self.timed[item_id] = item
-        if item.maturity or item.regions:
-            self.limited[item_id] = item
 
 
 def known_labels(rows: I32, items: Vocab, catalogue: Catalogue) -> tuple[I32, ItemLabels]:

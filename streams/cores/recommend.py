@@ -1,4 +1,4 @@
-"""Requests -> slates: retrieval by the index, ranking in two stages, hard rules, exploration.
+"""Requests -> slates: retrieval under hard rules, ranking in two stages, what the slate is made of, exploration.
 
 Pure but for the serving state's scratch arrays: the same requests on the same state give the same slates. A batch of
 requests is columns from beginning to end; only what is read from a request and what is written into a slate is Python.
@@ -13,8 +13,9 @@ import jax
 import numpy as np
 
 from models.recommend import candidates as ranking
-from models.recommend import slating, step
-from models.recommend.candidates import Askers, Question
+from models.recommend import diversity, masked, slating, step
+from models.recommend.candidates import Askers, Candidates, Question
+from models.recommend.diversity import DEFAULT, Looks, Mix, Readers
 from models.recommend.slating import Slates
 from models.recommend.windows import empty_windows, query_windows
 from models.typing import F32, I32, I64, Bools
@@ -28,6 +29,9 @@ from streams.cores.serving import Serving
 FEW_SIGHTINGS: Final = 5
 OVERFETCH: Final = 512
 """Most items that a user has had for which the index is asked for more; beyond it the search masks them out."""
+SCORED_ONE_BY_ONE: Final = 131_072
+"""Most pairs of a request and a row that it may show that are scored without the index: at 10,000 items quicker than to
+ask it once for each mask, and an approximate one might look where nothing is allowed."""
 BATCHES: Final = (1, 4, 16, 64)
 DEPTHS: Final = (64, 256, 512, 1024)
 """Shapes that the index and the user tower are asked in: few, since each is compiled once."""
@@ -51,11 +55,13 @@ class RecommendConfig:
     Attributes:
       max_k: longest slate. explore_slots: places for items with few sightings, chosen evenly; propensity is logged.
       rewatchable_actions: after these alone an item may come back to the same user.
+      mix: what slates are made of.
     """
 
     max_k: int = 200
     explore_slots: int = 1
     rewatchable_actions: frozenset[str] = rules.REWATCHABLE_ACTIONS
+    mix: Mix = DEFAULT
 
 
 class Recommender:
@@ -197,17 +203,25 @@ class Recommender:
         weights = ranking.weights_for(serving.combiner, askers)
         states = self._user_states(askers, now_ms)
         q = ranking.queries(weights, states, askers.surface)
-        wanted = np.maximum(k, self._most).astype(np.int32)
+        wanted = np.maximum(diversity.width_for(k, self.config.mix), self._most).astype(np.int32)
         question = Question(
             weights, states, q, *self._search(askers, q, wanted, masks), self._known, masks, now_ms, self._repeats
         )
         candidates = ranking.find_candidates(serving.known, askers, question, int(wanted.max()), self._scratch)
-        slates = slating.first_of(candidates, k)
+        slates = slating.first_of(self._mixed(candidates, k, askers, now_ms), k)
         slating.name_causes(serving.counts, serving.histories, askers, self._scratch.done, slates)
         slots = np.full(len(k), self.config.explore_slots, np.int32)
         draw = np.array([_number_of(request.request_id) for request in requests], np.uint64)
         slating.explore(self._fresh, askers, masks, k, slots, draw, self._scratch.done, slates)
         return self._records(slates)
+
+    def _mixed(self, candidates: Candidates, k: I32, askers: Askers, now_ms: int) -> Candidates:
+        serving, mix = self.serving, self.config.mix
+        if mix.is_off:
+            return candidates
+        looks = Looks(serving.vectors[:, :-1], serving.labels, serving.counts.first_ms)
+        start, now = serving.histories.start[askers.user], np.full(len(k), now_ms, np.int64)
+        return diversity.mixed(candidates, k, looks, Readers(serving.histories.item, start, askers.length, now), mix)
 
     def _user_states(self, askers: Askers, now_ms: int) -> F32:
         count = len(askers.user)
@@ -239,6 +253,10 @@ class Recommender:
         return self._known if mask < 0 else self._known & masks[mask]
 
     def _hits(self, q: F32, depth: int, allowed: Bools) -> tuple[I32, F32]:
+        if allowed is not self._known:
+            left = np.flatnonzero(allowed).astype(np.int32)
+            if len(left) * len(q) <= SCORED_ONE_BY_ONE:
+                return masked.best_of(self.serving.augmented, left, q, depth)
         padded = np.zeros((_bucket(len(q), BATCHES), q.shape[1]), np.float32)
         padded[: len(q)] = q
         hits = self.serving.index.search(padded, depth, mask=allowed)

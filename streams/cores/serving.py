@@ -26,6 +26,7 @@ from streams.contract.events import Interaction, Item, ItemState, ModelRef, Mode
 from streams.cores import histories
 from streams.cores.announce import item_vectors
 from streams.cores.catalogue import Catalogue, known_labels
+from streams.cores.facets import Facets
 from streams.cores.item_states import columns_of, has_sizes, largest_row, write_counts
 from streams.cores.learn import ACTION_CODES
 from streams.cores.waiting import Waiting
@@ -58,7 +59,7 @@ class Serving:
         self._row_version = np.zeros(n, np.int64)
         self.histories = pools.empty_histories(u)
         self.hidden = pools.empty_rows(u)
-        self.catalogue = Catalogue()
+        self.catalogue, self.facets = Catalogue(), Facets()
         self.profiles: dict[str, User] = {}
         self.weights: Any = step.fresh_weights(config.towers, config.seed)
         self.model = ModelRef(version=0, step=0, state_hash=weights_hash(self._dense_arrays(), 0))
@@ -222,6 +223,7 @@ class Serving:
         self.index.remove(np.array(rows, np.int32))
         for row in rows:
             sources.forget_item(self.counts, self.labels.tags, row)
+            self.facets.put(row, None)
         for column in self.labels:
             column[rows] = 0
         gone = np.zeros(len(self.announced), np.bool_)
@@ -245,6 +247,8 @@ class Serving:
         self.announced[row] = row > 0 and item is not None
         self._dirty[row] = row > 0
         self._unlabelled[row] = row > 0 and item is not None
+        if row:
+            self.facets.put(row, item)
 
     def take_user(self, user: User) -> None:
         """A profile."""
@@ -381,6 +385,8 @@ class Serving:
         self._unlabelled[rows] = False
         listed, labels = known_labels(rows, self.items, self.catalogue)
         sources.put_labels(self.counts, self.labels, listed, labels)
+        for row in listed.tolist():
+            self.facets.put(row, self.catalogue.items[self.items.key(row)])
 
     @property
     def known(self) -> Known:

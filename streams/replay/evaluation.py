@@ -30,6 +30,7 @@ from streams.cores.learn import Learner
 from streams.errors import EvaluationError
 from streams.replay import baselines, convert
 from streams.replay.logs import EventLog
+from streams.replay.mixes import MixedLists, Mixes, Mixing
 
 Protocol = Literal["prequential", "leave-one-out", "temporal"]
 LISTS: Final = 10
@@ -45,6 +46,7 @@ class Asked:
       protocol: what is learned and judged when. baselines: those that play beside the two that always do.
       repeats: items that the user has had are ranked too, and events on them scored.
       batch_size: events that the core learns at once. resamples: of the users, for the intervals. seed: of these.
+      mixes: what slates are made of; each makes its own lists from the model's candidates.
     """
 
     protocol: Protocol = "prequential"
@@ -53,6 +55,7 @@ class Asked:
     batch_size: int = 512
     resamples: int = RESAMPLES
     seed: int = 0
+    mixes: Mixes = ()
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -65,6 +68,7 @@ class Evaluation:
         and the figures.
       time_ms: event time at each place of ``summary.curve_at``, int64.
       frozen: for the protocol "temporal", the same on the state as it was at the split.
+      slates: figures of the lists that each mix makes of the same candidates, as rankers; None without mixes.
     """
 
     log: str
@@ -78,6 +82,7 @@ class Evaluation:
     records: Records
     summary: Summary
     frozen: Evaluation | None = None
+    slates: Summary | None = None
 
     @property
     def scored(self) -> int:
@@ -107,10 +112,11 @@ class Heard(typing.Protocol):
 
 
 class Played(NamedTuple):
-    """Ranks, float32 [P, R], and lists, int32 [P, R, K], over a passage."""
+    """Ranks, float32 [P, R], and lists, int32 [P, R, K], over a passage; and those that each mix made."""
 
     ranks: F32
     tops: I32
+    mixed: MixedLists | None
 
 
 def evaluate(
@@ -136,7 +142,8 @@ def evaluate(
     alone = baselines.chosen(asked.baselines, repeats=asked.repeats)
     words = np.array([word in rules.LEARNED_ACTIONS for word in log.actions])
     columns = (log.user_index, log.item_index, log.time_ms, words[log.action_index])
-    learner = _taught_catalogue(log, config, Judging(LISTS, asked.repeats), encode)
+    kept = max(2 * LISTS, config.candidates) if asked.mixes else LISTS
+    learner = _taught_catalogue(log, config, Judging(kept, asked.repeats), encode)
     passage = {
         "prequential": protocols.prequential,
         "temporal": protocols.successive,
@@ -168,6 +175,8 @@ class _Player:
         self._ranks = np.zeros((events, len(RANKERS)), np.float32)
         self._tops = np.full((events, len(RANKERS), LISTS), -1, np.int32)
         self._total = np.zeros(metrics.SUMS)
+        mixes = asked.mixes
+        self._mixing = Mixing(mixes, passage, log.items.tolist(), learner.config, LISTS) if mixes else None
 
     def play(self, first: int, last: int) -> None:
         """The events of these places: learned where the passage says so, else only ranked."""
@@ -185,11 +194,16 @@ class _Player:
         index_of = np.full(self._learner.state.items.capacity + 1, -1, np.int32)
         index_of[rows] = np.arange(len(rows), dtype=np.int32)
         index_of[0] = index_of[-1] = -1
-        return Played(self._ranks, index_of[self._tops])
+        mixed = None if self._mixing is None else self._mixing.lists
+        if mixed is not None:
+            mixed = mixed._replace(tops=index_of[mixed.tops])
+        return Played(self._ranks, index_of[self._tops], mixed)
 
     def _each(self, first: int, last: int, take: Callable[[int, int], None]) -> None:
         for start in range(first, last, self._batch):
             until = min(start + self._batch, last)
+            if self._mixing is not None:
+                self._mixing.look(self._learner.state)
             take(start, until)
             part = np.where(self._scored[start:until, None], self._ranks[start:until], 0)
             self._ranks[start:until] = part
@@ -205,15 +219,17 @@ class _Player:
         ):  # items that have not been seen often enough for a row: nothing ranks them
             taken = self._learner.state.items.rows(event.item_id for event in batch) > 0
             self._ranks[start:until] = np.inf
-        self._put(start, until, taken, learnt.ranks, learnt.tops)
+        self._put(start, until, taken, learnt.ranks, learnt.tops, learnt.scores)
 
     def _rank(self, start: int, until: int) -> None:
         batch = list(convert.to_interactions(self._log.take(self._passage.place[start:until])))
         self._put(start, until, np.ones(until - start, np.bool_), *self._learner.rank(batch))
 
-    def _put(self, start: int, until: int, taken: Bools, ranks: F32, tops: I32) -> None:
+    def _put(self, start: int, until: int, taken: Bools, ranks: F32, tops: I32, scores: F32) -> None:
         self._ranks[start:until][taken] = ranks
-        self._tops[start:until][taken] = tops
+        self._tops[start:until][taken] = tops[:, :, :LISTS]
+        if self._mixing is not None:
+            self._mixing.take(self._learner.state, start, taken, tops, scores)
 
 
 def _taught_catalogue(log: EventLog, config: ModelConfig, judging: Judging, encode: Encode | None) -> Learner:
@@ -252,13 +268,17 @@ def _judged(
         )
     rankers = (*RANKERS, *alone)
     records = Records(at, rankers, np.concatenate(ranks, axis=1)[at], np.concatenate(tops, axis=1)[at])
-    summary = summarise(
-        records, passage, surface=log.surface_index[passage.place[at]].astype(np.int32), surfaces=log.surfaces,
-        tags=tag_vectors(log.catalogue.tags, len(log.items)), seed=asked.seed, resamples=asked.resamples,
+    summed_up = functools.partial(
+        summarise, passage=passage, surface=log.surface_index[passage.place[at]].astype(np.int32),
+        surfaces=log.surfaces, tags=tag_vectors(log.catalogue.tags, len(log.items)), seed=asked.seed,
+        resamples=asked.resamples,
     )  # fmt: skip
+    mixed, names = played.mixed, tuple(mix_name for mix_name, _ in asked.mixes)
+    slates = None if mixed is None else summed_up(Records(at, names, mixed.ranks[at], mixed.tops[at]))
     return Evaluation(
         log=log.name, protocol=name or asked.protocol, events=len(log), users=len(log.users), items=len(log.items),
-        learned=int(passage.learns.sum()), repeats=asked.repeats, passage=passage, records=records, summary=summary,
+        learned=int(passage.learns.sum()), repeats=asked.repeats, passage=passage, records=records,
+        summary=summed_up(records), slates=slates,
     )  # fmt: skip
 
 

@@ -51,10 +51,30 @@ def to_dict(evaluation: Evaluation) -> dict[str, Any]:
         ],
         "lists": {name: _list(figures) for name, figures in zip(names, summary.lists, strict=True)},
     }
+    if evaluation.slates is not None:
+        report["slates"] = slates_to_dict(evaluation.slates)
     if evaluation.frozen is not None:
         report["frozen"] = to_dict(evaluation.frozen)
     cleaned: dict[str, Any] = _without_nan(report)
     return cleaned
+
+
+def slates_to_dict(slates: Summary) -> dict[str, Any]:
+    """Of each mix: both measures, what they are relative to the first mix's less 1 (``price``), and its lists."""
+    names = slates.rankers
+    return {
+        name: figures
+        | {f"price_{measure}": price(slates, place, metric) for metric, measure in enumerate((HR, NDCG))}
+        | {"against_first": {m: difference_to_dict(paired(slates, place, 0, at)) for at, m in enumerate((HR, NDCG))}}
+        | _list(slates.lists[place])
+        for place, (name, figures) in enumerate(zip(names, _figures(slates.overall, 0, len(names)), strict=True))
+    }
+
+
+def price(slates: Summary, place: int, metric: int) -> float:
+    """What a mix does to HR@10 (``metric`` 0) or NDCG@10 (1) as a share of the first mix's; negative: it costs."""
+    mean, first = slates.overall.mean[0], metric * len(slates.rankers)
+    return float(mean[first + place] / mean[first] - 1) if mean[first] > 0 else float("nan")
 
 
 def paired(summary: Summary, mine: int, theirs: int, metric: int) -> Difference:

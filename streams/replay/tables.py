@@ -11,15 +11,17 @@ from rich.table import Table
 from rich.text import Text
 
 from models.evaluate.estimates import Difference, interval
+from models.evaluate.lists import ListFigures
 from models.evaluate.summary import Summary
 from streams.replay.comparison import Comparison
 from streams.replay.evaluation import Evaluation
-from streams.replay.report import paired
+from streams.replay.report import paired, price
 
 BAR_CELLS: Final = 16
 EIGHTHS: Final = " ▏▎▍▌▋▊▉█"
 LEVELS: Final = "▁▂▃▄▅▆▇█"
 NAMES: Final = {"model": "Marquee", "knn": "kNN", "ease": "EASE", "als": "ALS", "bpr": "BPR"}
+LIST_FIGURES: Final = ("coverage", "novelty, bits", "distance inside", "popularity bias")
 STYLES: Final = ("bold cyan", "yellow")
 """Of the model, and of the best baseline."""
 
@@ -35,6 +37,8 @@ def evaluation_table(evaluation: Evaluation) -> RenderableType:
     if evaluation.frozen is not None:
         parts += [_headline(evaluation.frozen), Text(), _rankers(evaluation.frozen.summary), Text()]
     parts += [_segments(evaluation.summary), Text(), _lists(evaluation.summary), Text(), _curve(evaluation)]
+    if evaluation.slates is not None:
+        parts += [Text(), _slates(evaluation.slates)]
     return Group(*parts)
 
 
@@ -147,14 +151,32 @@ def _segments(summary: Summary) -> Table:
 def _lists(summary: Summary) -> Table:
     table = Table(box=None, header_style="bold", pad_edge=False)
     table.add_column("lists of 10")
-    for name in ("coverage", "novelty, bits", "distance inside", "popularity bias"):
+    for name in LIST_FIGURES:
         table.add_column(name, justify="right")
     for place, (name, of) in enumerate(zip(summary.rankers, summary.lists, strict=True)):
         style = STYLES[0] if place == 0 else STYLES[1] if place == summary.best else ""
-        values = (of.coverage, of.novelty, of.distance, of.popularity_bias)
-        written = ("{:.1%}", "{:.2f}", "{:.3f}", "{:.2f}x")
-        cells = ["-" if math.isnan(value) else form.format(value) for value, form in zip(values, written, strict=True)]
-        table.add_row(Text(shown(name), style=style), *cells)
+        table.add_row(Text(shown(name), style=style), *_list_cells(of))
+    return table
+
+
+def _list_cells(of: ListFigures) -> list[str]:
+    values = (of.coverage, of.novelty, of.distance, of.popularity_bias)
+    written = ("{:.1%}", "{:.2f}", "{:.3f}", "{:.2f}x")
+    return ["-" if math.isnan(value) else form.format(value) for value, form in zip(values, written, strict=True)]
+
+
+def _slates(slates: Summary) -> Table:
+    """What each mix costs in accuracy, against the first, and what its lists are like."""
+    table = Table(box=None, header_style="bold", pad_edge=False)
+    table.add_column("slates of 10", no_wrap=True)
+    for name in ("HR@10", "price", "NDCG@10", "price", *LIST_FIGURES):
+        table.add_column(name, justify="right")
+    for place, name in enumerate(slates.rankers):
+        cells = []
+        for metric in (0, 1):
+            mean = slates.overall.mean[0, metric * len(slates.rankers) + place]
+            cells += [f"{mean:.4f}", "" if place == 0 else f"{price(slates, place, metric):+.2%}"]
+        table.add_row(name, *cells, *_list_cells(slates.lists[place]))
     return table
 
 

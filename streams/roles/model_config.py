@@ -1,4 +1,7 @@
-"""From settings to the model's configuration, and the fingerprint of the software and settings that make a state."""
+"""From settings to what they configure: the model, and what slates are made of.
+
+And the fingerprint of the software and settings that make a state.
+"""
 
 from __future__ import annotations
 
@@ -9,6 +12,7 @@ from collections.abc import Mapping
 from typing import Any, Literal, TypeVar, get_args, get_origin
 
 from models.errors import ModelError
+from models.recommend.diversity import Mix
 from models.recommend.state import ModelConfig
 from models.recommend.towers import TEXT_DIMS, TextEncoder, TowerConfig
 from models.recommend.training import TrainingConfig
@@ -42,6 +46,11 @@ def model_config_of(settings: Settings, *, text_encoder: TextEncoder = "hashed")
             f"got {config.history_most}; raise it, or cut smaller batches"
         )
     return config
+
+
+def mix_of(settings: Settings) -> Mix:
+    """The table ``[slates]``."""
+    return Mix(**{field.name: getattr(settings.slates, field.name) for field in dataclasses.fields(Mix)})
 
 
 def _towers(values: object, text_encoder: TextEncoder) -> TowerConfig:

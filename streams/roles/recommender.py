@@ -30,7 +30,7 @@ from streams.errors import SnapshotError
 from streams.roles.answering import Answering
 from streams.roles.clock import EventClock
 from streams.roles.decoding import letter_for
-from streams.roles.model_config import model_config_of
+from streams.roles.model_config import mix_of, model_config_of
 from streams.roles.turns import Turns
 from streams.settings import Settings
 from streams.text.choice import saved_encoder
@@ -78,6 +78,7 @@ class RecommenderRole:
                 max_k=wishes.max_k,
                 explore_slots=wishes.explore_slots,
                 rewatchable_actions=frozenset(wishes.rewatchable_actions),
+                mix=mix_of(settings),
             ),
         )
         self.clock = EventClock()

@@ -72,6 +72,21 @@ def test_eval_says_its_figures_as_json(log: str, capsys: pytest.CaptureFixture[s
     assert frozen["learned"] == 180
 
 
+def test_eval_says_what_slates_cost(log: str, capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+    (tmp_path / "still.toml").write_text("[slates]\ndiversity = 0.0\n", encoding="utf-8")
+    asked = ("eval", log, "--mapping", "plays.toml", "--model", "counts", "--slates", "--config", "still.toml")
+    found = answer(capsys, *asked)
+    slates, off = found["slates"], found["slates"]["off"]
+    assert next(iter(slates)) == "off"
+    assert "as set" in slates
+    assert off["hr_at_10"] == pytest.approx(found["hr_at_10"], abs=0.02), "but for ties, the model's own"
+    assert off["coverage"] == found["lists"]["model"]["coverage"]
+    assert (off["price_hr_at_10"], off["against_first"]["hr_at_10"]["difference"]) == (0.0, 0.0)
+    assert {name: slates["as set"][name] for name in off} == off, "nothing is asked for, so nothing is changed"
+    assert run([*asked]) == 0
+    assert "slates of 10" in capsys.readouterr().out
+
+
 def test_eval_prints_a_table(log: str, capsys: pytest.CaptureFixture[str]) -> None:
     assert run(["eval", log, "--mapping", "plays.toml", "--model", "counts", "--protocol", "leave-one-out"]) == 0
     out = capsys.readouterr().out
