@@ -121,7 +121,7 @@ def _learn_linear(combiner, dense, sparse, logits, touched, m, chance, item, sur
 
 
 @kernel()
-def _learn_pairs(rows, changed, history, pos, item, chance, rate, read, decay):  # type: ignore[no-untyped-def]
+def learn_pairs(rows, changed, history, pos, item, chance, rate, read, decay):  # type: ignore[no-untyped-def]
     """Move what the user's last items add to the score of the entries of their rows towards ``item``.
 
     A bias for every pair of items that was counted, learned by the softmax's gradient as the bias of an item is.
@@ -235,10 +235,10 @@ def learn_events(  # type: ignore[no-untyped-def]
                 if learns:
                     chance[:] = z
                     softmax_in_place(chance, bits)
-                    _learn_pairs(
+                    learn_pairs(
                         counts.after, counts.changed, history, pos, item, chance, rates.successors, READ, READ_DECAY
                     )
-                    _learn_pairs(
+                    learn_pairs(
                         counts.company, counts.changed, history, pos, item, chance, rates.company,
                         COMPANY_READ, COMPANY_DECAY,
                     )  # fmt: skip
