@@ -13,6 +13,7 @@ import argparse
 import statistics
 import time
 from collections.abc import Callable, Sequence
+from typing import Any
 
 import numpy as np
 
@@ -28,7 +29,7 @@ from streams.cores.serving import Serving
 BATCH, K, SEED = 64, 20, 0
 START_MS = 1_700_000_000_000
 LANGUAGES = ("en", "fr", "de", "es", "it")
-REGIONS = ([], ["FR", "BE"], ["US"], [])
+REGIONS: tuple[list[str], ...] = ([], ["FR", "BE"], ["US"], [])
 
 
 def catalogue(count: int) -> list[Item]:
@@ -82,17 +83,18 @@ def recommender(items: int, users: int, events: int) -> Recommender:
     return made
 
 
-def own_filters(batch: int, number: int) -> list[dict[str, object]]:
+def own_filters(batch: int, number: int) -> list[dict[str, Any]]:
     """One filter a request, no two alike in a batch: shares of the catalogue from 75 % to about 1 %."""
-    return [
+    kinds: list[list[dict[str, Any]]] = [
         [
             {"max_duration_s": 5_400.0 - at - batch * number},
             {"tags": [f"tag {at % 10}", f"tag {(at + 1 + number) % 10}"], "max_duration_s": 7_000.0 - at},
             {"language": LANGUAGES[at % 5], "max_duration_s": 6_900.0 - at},
             {"tags": f"tag {at % 10}", "language": LANGUAGES[at // 10 % 5], "max_duration_s": 3_000.0 + at},
-        ][at % 4]
+        ]
         for at in range(batch)
     ]  # fmt: skip
+    return [kind[at % 4] for at, kind in enumerate(kinds)]
 
 
 def batches(users: int, count: int, filters: Callable[[int], Sequence[dict[str, object]]]) -> list[list[Request]]:
@@ -128,7 +130,9 @@ def main() -> None:
     items, users, events, rounds = (4_000, 500, 10_000, 5) if quick else (10_000, 2_000, 60_000, 40)
     made, now_ms = recommender(items, users, events), START_MS + 1_000 * events + 60_000
     say(f"learned {events:,} events on {items:,} items")
-    pages = [{"tags": f"tag {at % 10}"} if at % 2 else {"language": LANGUAGES[at % 5]} for at in range(20)]
+    pages: list[dict[str, Any]] = [
+        {"tags": f"tag {at % 10}"} if at % 2 else {"language": LANGUAGES[at % 5]} for at in range(20)
+    ]
     kinds = {
         "plain": batches(users, rounds, lambda _: [{}] * BATCH),
         "filters": batches(users, rounds, lambda number: own_filters(BATCH, number)),

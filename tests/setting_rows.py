@@ -6,6 +6,7 @@ import dataclasses
 from pathlib import Path
 from typing import Any, Literal, get_args, get_origin, get_type_hints
 
+from models.recommend.shortlist import ShortlistConfig
 from models.recommend.state import ModelConfig
 from models.recommend.towers import TowerConfig
 from models.recommend.training import TrainingConfig
@@ -16,9 +17,10 @@ MODEL_TABLES: dict[str, type[Any]] = {
     "model": ModelConfig,
     "model.towers": TowerConfig,
     "model.training": TrainingConfig,
+    "model.shortlist": ShortlistConfig,
 }
 SET_ELSEWHERE = {
-    "model": {"towers", "training", "evaluate_sample", "seed"},
+    "model": {"towers", "training", "shortlist", "evaluate_sample", "seed"},
     "model.towers": {"text_encoder"},
 }
 """Fields of a model's config that are tables of their own, or that other settings decide."""

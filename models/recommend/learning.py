@@ -8,6 +8,8 @@ import numpy as np
 
 from models.errors import ShapeError
 from models.recommend import metrics, pools, sources, step
+from models.recommend import shortlist as shortlisting
+from models.recommend.among import learn_among
 from models.recommend.labels import ItemLabels
 from models.recommend.state import RECENT_MOST, ModelConfig, State, fit_capacity
 from models.recommend.step import TrainingBatch
@@ -136,9 +138,12 @@ def learn(state: State, columns: Columns, config: ModelConfig, judging: Judging 
         config.history_most, pos,
     )  # fmt: skip
     scored = is_scored(state.learned_events, count, config.evaluate_sample)
-    logits = tower_logits(state, columns, pos, scored, config)
-    loss = _learn_towers(state, columns, pos, config)  # computed beside the counting: JAX gives back at once
-    judged = _judge(state, columns, scored, pos, logits, config, judging, learns=True)
+    _shorten(state, config)
+    towers = _tower_part(state, columns, pos, scored, config)
+    loss, moved = _learn_towers(state, columns, pos, config)  # computed beside the counting: JAX gives back at once
+    judged = _judge(state, columns, scored, pos, towers, config, judging, learns=True)
+    if state.shortlist is not None:
+        _refresh(state, np.concatenate([columns.item, *moved]), config)
     _remember(state, columns)
     sums = metrics.sums(judged.ranks)
     state.totals += sums
@@ -156,8 +161,39 @@ def rank(state: State, columns: Columns, config: ModelConfig, judging: Judging =
         return _unjudged(0, judging)
     pos = state.histories.length[columns.user].astype(np.int32)
     scored = np.ones(count, np.bool_)
-    logits = tower_logits(state, columns, pos, scored, config)
-    return _judge(state, columns, scored, pos, logits, config, judging, learns=False)
+    towers = _tower_part(state, columns, pos, scored, config)
+    return _judge(state, columns, scored, pos, towers, config, judging, learns=False)
+
+
+def _shorten(state: State, config: ModelConfig) -> None:
+    """From here on the catalogue is too large to be ranked whole."""
+    if state.shortlist is None and state.items.used > config.shortlist.exact_items:
+        state.shortlist = shortlisting.built(
+            state.counts, state.towers, state.items.used, config.shortlist, config.towers, config.seed
+        )
+
+
+def _refresh(state: State, rows: I32, config: ModelConfig) -> None:
+    if state.shortlist is not None:
+        shortlisting.refresh(
+            state.shortlist, rows, state.towers, state.counts.seen, state.items.used, config.shortlist.stripe,
+            config.towers, state.step,
+        )  # fmt: skip
+
+
+def _tower_part(state: State, columns: Columns, pos: I32, scored: Bools, config: ModelConfig) -> F32:
+    """What the tower says of the scored events: logits of every row, or the user's states where items are few."""
+    if state.shortlist is None:
+        return tower_logits(state, columns, pos, scored, config)
+    count = int(scored.sum())
+    if count == 0 or config.towers.flavour == "counts":
+        return np.zeros((count, config.towers.dim), np.float32)
+    shortlisting.settle(state.shortlist)
+    windows = empty_windows(_bucket(count), config.towers.window)
+    query_windows(state.histories, columns.user[scored], pos[scored], columns.at_ms[scored], windows)
+    inputs = state.shortlist.vectors[windows.item]
+    states = step.states_of_inputs(state.towers.weights, inputs, *windows, config=config.towers)
+    return np.asarray(states)[:count]
 
 
 def _judge(
@@ -165,18 +201,26 @@ def _judge(
     columns: Columns,
     scored: Bools,
     pos: I32,
-    logits: F32,
+    towers: F32,
     config: ModelConfig,
     judging: Judging,
     *,
     learns: bool,
 ) -> Judged:
     judged = _unjudged(len(pos), judging)
-    learn_events(
-        Events(*columns, scored=scored, pos=pos), state.histories, state.counts, state.labels, state.combiner,
-        state.reranker, logits, state.items.used, rates_of(config), learns, judging.repeats, judged.ranks, judged.tops,
-        judged.scores,
-    )  # fmt: skip
+    events, rates = Events(*columns, scored=scored, pos=pos), rates_of(config)
+    if state.shortlist is None:
+        learn_events(
+            events, state.histories, state.counts, state.labels, state.combiner, state.reranker, towers,
+            state.items.used, rates, learns, judging.repeats, judged.ranks, judged.tops, judged.scores,
+        )  # fmt: skip
+    else:
+        sizes = shortlisting.sizes_of(config.shortlist, config.towers, config.seed)
+        learn_among(
+            events, state.histories, state.counts, state.labels, state.combiner, state.reranker, towers,
+            state.shortlist.of_kernel(), state.shortlist.scratch, sizes, state.learned_events, rates, learns,
+            judging.repeats, judged.ranks, judged.tops, judged.scores,
+        )  # fmt: skip
     return judged
 
 
@@ -202,10 +246,13 @@ def rates_of(config: ModelConfig) -> Rates:
     )
 
 
-def _learn_towers(state: State, columns: Columns, pos: I32, config: ModelConfig) -> jax.Array | None:
-    """As many steps as the events learned so far ask for, however they were cut into batches."""
+def _learn_towers(state: State, columns: Columns, pos: I32, config: ModelConfig) -> tuple[jax.Array | None, list[I32]]:
+    """As many steps as the events learned so far ask for, however they were cut into batches; and the rows they read.
+
+    The rows are told only where a shortlist wants them.
+    """
     if config.towers.flavour == "counts":
-        return None
+        return None, []
     past = state.recent[: min(state.learned_events, RECENT_MOST)]
     each = config.training.events_per_step
     steps = range(state.learned_events // each, (state.learned_events + len(columns.user)) // each)
@@ -218,13 +265,20 @@ def _learn_towers(state: State, columns: Columns, pos: I32, config: ModelConfig)
         )  # fmt: skip
         if batch is not None:
             batches.append(batch)
-    loss = None
+    loss, moved = None, [] if state.shortlist is None else [_read(batch) for batch in batches]
     while batches:
         size = STEPS_AT_ONCE if len(batches) >= STEPS_AT_ONCE else 1
         stacked = TrainingBatch(*(np.stack(column) for column in zip(*batches[:size], strict=True)))  # type: ignore[arg-type]
         state.towers, loss = step.train_steps(state.towers, stacked, config=config.towers)
         batches = batches[size:]
-    return loss
+    return loss, moved
+
+
+def _read(batch: TrainingBatch) -> I32:
+    """Rows that a step read or predicted, not those that it drew as negatives; those it moves most."""
+    places = np.concatenate([np.ravel(batch.item), np.ravel(batch.target)])
+    rows: I32 = np.asarray(batch.rows)[np.unique(places[places >= 0])]
+    return rows
 
 
 def _remember(state: State, columns: Columns) -> None:
@@ -256,6 +310,7 @@ def list_items(state: State, rows: I32, content: F32, labels: ItemLabels, config
     state.live[rows] = True
     state.withdrawn[rows] = False
     state.counts.changed[rows] = True
+    _refresh(state, rows, config)
 
 
 def evict_expired(state: State, config: ModelConfig) -> tuple[list[tuple[str, int]], list[str]]:
@@ -288,6 +343,8 @@ def evict_expired(state: State, config: ModelConfig) -> tuple[list[tuple[str, in
                 state.counts.changed[pool.length != lengths] = True
             key = jax.random.fold_in(jax.random.key(config.seed), state.step)
             state.towers = step.reset_rows(state.towers, _padded(rows), key, config=config.towers)
+            if state.shortlist is not None:
+                shortlisting.forget(state.shortlist, rows)
     if config.user_ttl_days > 0:
         rows = state.users.expired(state.newest_ms - round(config.user_ttl_days * _DAY_MS))
         users = state.users.evict(rows.tolist())

@@ -12,11 +12,13 @@ from models.errors import ConfigError, StateError
 from models.recommend import combiner as combining
 from models.recommend import labels as labelling
 from models.recommend import pools, rerank, sources, step
+from models.recommend import shortlist as shortlisting
 from models.recommend.combiner import CONTEXTS, Combiner
 from models.recommend.labels import ItemLabels
 from models.recommend.metrics import SUMS
 from models.recommend.pools import Histories, Rows
 from models.recommend.rerank import Reranker
+from models.recommend.shortlist import Shortlist, ShortlistConfig
 from models.recommend.sources import Counts
 from models.recommend.step import Learned
 from models.recommend.towers import TowerConfig
@@ -46,6 +48,7 @@ class ModelConfig:
 
     towers: TowerConfig = dataclasses.field(default_factory=TowerConfig)
     training: TrainingConfig = dataclasses.field(default_factory=TrainingConfig)
+    shortlist: ShortlistConfig = dataclasses.field(default_factory=ShortlistConfig)
     successors: int = 256
     history_most: int = 4096
     combiner_rate: float = 1.0
@@ -89,6 +92,7 @@ class State:
       surfaces: code of each surface, in the order of their first event. labels: tags, creators and years.
       newest_ms: newest event time learned. totals: added-up `metrics.sums` since the log's start.
       known_ids: ids inside the dedupe window, oldest first.
+      shortlist: what a catalogue of more than ``exact_items`` rows is ranked by; None below.
     """
 
     items: Vocab
@@ -106,6 +110,7 @@ class State:
     known_ids: dict[str, None]
     surfaces: dict[str, int]
     totals: F64
+    shortlist: Shortlist | None = None
     step: int = 0
     learned_events: int = 0
     repeated_events: int = 0
@@ -146,6 +151,8 @@ def fit_capacity(state: State, config: ModelConfig) -> None:
         state.labels = labelling.grown_labels(state.labels, n)
         state.combiner = combining.grown_combiner(state.combiner, n)
         state.towers = step.grown(state.towers, config.towers, rows=n, seed=config.seed)
+        if state.shortlist is not None:
+            shortlisting.fit(state.shortlist, n)
     if u > len(state.histories.start):
         state.histories = pools.with_capacity(state.histories, u)
         state.hidden = pools.with_capacity(state.hidden, u)
@@ -174,6 +181,8 @@ def to_arrays(state: State) -> Arrays:
     arrays["known_ids"], arrays["known_id_ends"] = texts_to_arrays(list(state.known_ids))
     arrays["surfaces"], arrays["surface_ends"] = texts_to_arrays(list(state.surfaces))
     arrays |= {"live": state.live.copy(), "withdrawn": state.withdrawn.copy(), "totals": state.totals.copy()}
+    if state.shortlist is not None:
+        arrays |= {f"shortlist/{name}": array for name, array in shortlisting.to_arrays(state.shortlist).items()}
     arrays["scalars"] = np.array([getattr(state, name) for name in _SCALARS], np.int64)
     return arrays
 
@@ -231,6 +240,9 @@ def from_arrays(arrays: Arrays, config: ModelConfig) -> State:
             totals=np.array(arrays["totals"]),
             **scalars,
         )
+        if part("shortlist") and items.used > config.shortlist.exact_items:
+            saved = part("shortlist")
+            state.shortlist = shortlisting.from_arrays(saved, items.capacity, config.shortlist, config.towers)
     except KeyError as error:
         raise StateError(f"the saved state has no array {error}; it was written by another version") from error
     _refuse_other_shapes(state, leaves, loaded)

@@ -121,7 +121,7 @@ def _learn_linear(combiner, dense, sparse, logits, touched, m, chance, item, sur
 
 
 @kernel()
-def _learn_pairs(rows, changed, history, pos, item, chance, rate, read, decay):  # type: ignore[no-untyped-def]
+def learn_pairs(rows, changed, history, pos, item, chance, rate, read, decay):  # type: ignore[no-untyped-def]
     """Move what the user's last items add to the score of the entries of their rows towards ``item``.
 
     A bias for every pair of items that was counted, learned by the softmax's gradient as the bias of an item is.
@@ -142,7 +142,8 @@ def _learn_pairs(rows, changed, history, pos, item, chance, rate, read, decay): 
 
 
 @kernel()
-def _take_scores(score, places, out):  # type: ignore[no-untyped-def]
+def take_scores(score, places, out):  # type: ignore[no-untyped-def]
+    """Fill ``out`` with the scores at ``places``, where there is one (-1 is none)."""
     for k in range(len(places)):
         if places[k] >= 0:
             out[k] = score[places[k]]
@@ -223,7 +224,7 @@ def learn_events(  # type: ignore[no-untyped-def]
                 linear = ranks[b, MODEL] = rank_of(z, allowed, item)
                 if wants_tops and not most:
                     top_of(z, allowed, tops[b, MODEL])
-                    _take_scores(z, tops[b, MODEL], scores[b])
+                    take_scores(z, tops[b, MODEL], scores[b])
                 if most and (wants_tops or linear <= most):
                     count = best_rows(z, most, rows)
                     rank_again(
@@ -232,7 +233,7 @@ def learn_events(  # type: ignore[no-untyped-def]
                     )  # fmt: skip
                     if wants_tops:
                         top_of(final[:count], every, tops[b, MODEL])
-                        _take_scores(final, tops[b, MODEL], scores[b])
+                        take_scores(final, tops[b, MODEL], scores[b])
                         for k in range(tops.shape[2]):
                             if tops[b, MODEL, k] >= 0:
                                 tops[b, MODEL, k] = rows[tops[b, MODEL, k]]
@@ -247,10 +248,10 @@ def learn_events(  # type: ignore[no-untyped-def]
                 if learns:
                     chance[:] = z
                     softmax_in_place(chance, bits)
-                    _learn_pairs(
+                    learn_pairs(
                         counts.after, counts.changed, history, pos, item, chance, rates.successors, READ, READ_DECAY
                     )
-                    _learn_pairs(
+                    learn_pairs(
                         counts.company, counts.changed, history, pos, item, chance, rates.company,
                         COMPANY_READ, COMPANY_DECAY,
                     )  # fmt: skip

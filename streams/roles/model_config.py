@@ -13,6 +13,7 @@ from typing import Any, Literal, TypeVar, get_args, get_origin
 
 from models.errors import ModelError
 from models.recommend.diversity import Mix
+from models.recommend.shortlist import ShortlistConfig
 from models.recommend.state import ModelConfig
 from models.recommend.towers import TEXT_DIMS, TextEncoder, TowerConfig
 from models.recommend.training import TrainingConfig
@@ -23,7 +24,7 @@ C = TypeVar("C")
 
 
 def model_config_of(settings: Settings, *, text_encoder: TextEncoder = "hashed") -> ModelConfig:
-    """The table ``[model]`` with ``[model.towers]`` and ``[model.training]``, and what the trainer's settings decide.
+    """The table ``[model]`` with those under it, and what the trainer's settings decide.
 
     Args:
       text_encoder: what the setting of that name came to, see `streams.text.choice`; its numbers are added to the
@@ -38,8 +39,9 @@ def model_config_of(settings: Settings, *, text_encoder: TextEncoder = "hashed")
             raise SettingsError(f"model.{name} is no setting of its own; set trainer.{name}")
     towers = _towers(table.pop("towers", {}), text_encoder)
     training = _built(TrainingConfig, table.pop("training", {}), "model.training")
+    shortlist = _built(ShortlistConfig, table.pop("shortlist", {}), "model.shortlist")
     table |= {"evaluate_sample": settings.trainer.evaluate_sample, "seed": settings.trainer.seed}
-    config = _built(ModelConfig, table | {"towers": towers, "training": training}, "model")
+    config = _built(ModelConfig, table | {"towers": towers, "training": training, "shortlist": shortlist}, "model")
     if config.history_most < settings.trainer.batch_size:
         raise SettingsError(
             f"model.history_most must be at least trainer.batch_size = {settings.trainer.batch_size}, "

@@ -36,8 +36,12 @@ def passes(item: Item, filters: dict[str, Any]) -> bool:
                 return False
             continue
         words = {str(word) for word in wanted} if isinstance(wanted, list) else {str(wanted)}
-        mine = {"tags": item.tags, "creator": [item.creator], "language": [item.language]}[name]
-        if not words & set(mine):
+        columns: dict[str, list[str | None]] = {
+            "tags": [*item.tags],
+            "creator": [item.creator],
+            "language": [item.language],
+        }
+        if not words & set(columns[name]):
             return False
     return True
 

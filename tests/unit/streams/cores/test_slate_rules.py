@@ -19,9 +19,10 @@ from tests import engines, planted
 from tests.engines import ask, ids
 from tests.factories import make_item, make_user
 from tests.planted import small
+from tests.slow_counts import Event
 
 ITEMS, SHARE = 10_000, 100
-LOG = [planted.Event(1 + n % 7, n, 1_000 * n) for n in range(ITEMS)]
+LOG = [Event(1 + n % 7, n, 1_000 * n) for n in range(ITEMS)]
 NOW_MS = LOG[-1].at_ms + 1_000
 COUNTS = small(towers=TowerConfig(dim=8, content_dim=16, window=8, flavour="counts"), evaluate_sample=0.0)
 
@@ -82,7 +83,7 @@ def test_a_slate_is_what_the_evaluation_would_make_of_the_trainers_list() -> Non
             for n in range(60)
             if n not in {e.item for e in log if e.user == user} and state.counts.seen[state.items.row(f"i{n}")]
         )
-        judged = learner.rank(planted.interactions([planted.Event(user, missed, now_ms)]))
+        judged = learner.rank(planted.interactions([Event(user, missed, now_ms)]))
         rows = judged.tops[:, MODEL]
         offered = Candidates(
             np.maximum(rows, 0), judged.scores, np.zeros((*rows.shape, 3), np.float32),
