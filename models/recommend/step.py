@@ -2,7 +2,8 @@
 
 A step touches only the rows it gathered: gradients are taken with respect to those rows, never the table,
 and the tables are donated, so that a step costs the same at ten thousand and at ten million items. The dense weights
-follow Adam; rows follow RMSProp, because the momentum of a row that is seldom in a step would never be spent.
+follow Adam; rows follow RMSProp, because the momentum of a row that is seldom in a step would never be spent. What is
+read is not what learns but its decayed mean (Polyak and Juditsky 1992): rates high enough to follow a stream are noisy.
 """
 
 import functools
@@ -22,11 +23,13 @@ class Tables(NamedTuple):
     """One row an item (V of capacity); row 0 is the unknown item.
 
     Attributes:
-      id: ID embedding and bias, float32 [V, D + 1]. second: decayed mean of its squared gradients.
+      id: ID embedding and bias as they are read, float32 [V, D + 1]: the decayed mean of fast, which learns.
+      second: decayed mean of the squared gradients.
       content: content features, float32 [V, C]. Not learned.
     """
 
     id: Float[Array, "V D1"]
+    fast: Float[Array, "V D1"]
     second: Float[Array, "V D1"]
     content: Float[Array, "V C"]
 
@@ -35,10 +38,12 @@ class Learned(NamedTuple):
     """Everything that a step changes.
 
     Attributes:
-      weights: the dense weights of `Towers`. moments: optax state of them. tables: sparse rows. step: int32.
+      weights: the dense weights of `Towers` as they are read: the decayed mean of fast, which learns.
+      moments: optax state of fast. tables: sparse rows. step: int32.
     """
 
     weights: Any
+    fast: Any
     moments: Any
     tables: Tables
     step: Int[Array, ""]
@@ -94,8 +99,9 @@ def fresh(config: TowerConfig, *, rows: int, seed: int) -> Learned:
     weights = fresh_weights(config, seed)
     id_rows = fresh_rows(rows, config, jax.random.fold_in(jax.random.key(seed), 0))
     zeros = jnp.zeros_like(id_rows)
-    tables = Tables(id_rows, zeros, jnp.zeros((rows, config.content_dim), jnp.float32))
-    return Learned(weights, _optimizer(config).init(weights), tables, jnp.int32(0))
+    tables = Tables(id_rows, id_rows.copy(), zeros, jnp.zeros((rows, config.content_dim), jnp.float32))
+    fast = jax.tree.map(jnp.copy, weights)
+    return Learned(weights, fast, _optimizer(config).init(weights), tables, jnp.int32(0))
 
 
 def grown(learned: Learned, config: TowerConfig, *, rows: int, seed: int) -> Learned:
@@ -106,7 +112,7 @@ def grown(learned: Learned, config: TowerConfig, *, rows: int, seed: int) -> Lea
     new = fresh_rows(missing, config, jax.random.fold_in(jax.random.key(seed), rows))
     zeros = jnp.zeros_like(new)
     t = learned.tables
-    more = Tables(new, zeros, jnp.zeros((missing, config.content_dim), jnp.float32))
+    more = Tables(new, new, zeros, jnp.zeros((missing, config.content_dim), jnp.float32))
     return learned._replace(tables=Tables(*(jnp.concatenate(pair) for pair in zip(t, more, strict=True))))
 
 
@@ -128,8 +134,8 @@ def _train_step(learned: Learned, batch: TrainingBatch, *, config: TowerConfig) 
     graph = _graph(config)
     t = learned.tables
     at = batch.rows
-    gathered = [table.at[at].get(mode="fill", fill_value=0.0) for table in (t.id, t.second, t.content)]
-    id_rows, second, content = gathered
+    gathered = [table.at[at].get(mode="fill", fill_value=0.0) for table in (t.id, t.fast, t.second, t.content)]
+    read_rows, id_rows, second, content = gathered
 
     def loss_of(weights: Any, id_rows: Float[Array, "U D1"]) -> Float[Array, ""]:
         towers = nnx.merge(graph, weights)
@@ -145,10 +151,10 @@ def _train_step(learned: Learned, batch: TrainingBatch, *, config: TowerConfig) 
     key = jax.random.fold_in(jax.random.key(0), learned.step)
     shape = (batch.place.shape[0], config.dim)
     kept = jax.random.bernoulli(key, 1.0 - config.dropout, shape).astype(jnp.float32) / (1.0 - config.dropout)
-    loss, (weight_grads, row_grads) = jax.value_and_grad(loss_of, argnums=(0, 1))(learned.weights, id_rows)
+    loss, (weight_grads, row_grads) = jax.value_and_grad(loss_of, argnums=(0, 1))(learned.fast, id_rows)
     with jax.numpy_dtype_promotion("standard"):  # optax raises a float to an integer power
-        updates, moments = _optimizer(config).update(weight_grads, learned.moments, learned.weights)
-    weights = optax.apply_updates(learned.weights, updates)
+        updates, moments = _optimizer(config).update(weight_grads, learned.moments, learned.fast)
+    fast = optax.apply_updates(learned.fast, updates)
 
     step = learned.step + 1
     touched = jnp.any(row_grads != 0.0, axis=1, keepdims=True)
@@ -157,11 +163,16 @@ def _train_step(learned: Learned, batch: TrainingBatch, *, config: TowerConfig) 
     move = row_grads / (jnp.sqrt(unbiased) + 1e-8)
     id_rows = id_rows - config.row_rate * jnp.where(touched, move, 0.0)
 
+    age = learned.step.astype(jnp.float32)
+    keep = jnp.minimum(config.average, (1.0 + age) / (10.0 + age))  # few steps make a short mean
+    weights = jax.tree.map(lambda mean, new: keep * mean + (1.0 - keep) * new, learned.weights, fast)
+    read_rows = jnp.where(touched, keep * read_rows + (1.0 - keep) * id_rows, read_rows)
+
     def put(table: Array, rows: Array) -> Array:
         return table.at[at].set(rows, mode="drop", unique_indices=True, indices_are_sorted=True)
 
-    tables = Tables(put(t.id, id_rows), put(t.second, second), t.content)
-    return Learned(weights, moments, tables, step), loss
+    tables = Tables(put(t.id, read_rows), put(t.fast, id_rows), put(t.second, second), t.content)
+    return Learned(weights, fast, moments, tables, step), loss
 
 
 @functools.partial(jax.jit, static_argnames="config")
@@ -232,6 +243,6 @@ def reset_rows(learned: Learned, rows: Int[Array, " M"], key: Array, *, config: 
     t = learned.tables
     blank = jnp.zeros_like(new)
     no_content = jnp.zeros((rows.shape[0], config.content_dim), jnp.float32)
-    values = (new, blank, no_content)
+    values = (new, new, blank, no_content)
     put = (table.at[rows].set(value, mode="drop") for table, value in zip(t, values, strict=True))
     return learned._replace(tables=Tables(*put))

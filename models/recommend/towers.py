@@ -47,6 +47,7 @@ class TowerConfig:
       bias_factor: multiplies the item bias so that it follows the stream under Adam.
       dropout: share of the user's state that a training step leaves out.
       rate: Adam's learning rate of the dense weights. row_rate: RMSProp's of the items' rows.
+      average: decay, per step, of the means of weights and rows that are read; 0 reads what the last step left.
       beta2: decay of both one's squared gradients, low so that old items stay plastic.
     """
 
@@ -60,6 +61,7 @@ class TowerConfig:
     dropout: float = 0.3
     rate: float = 4e-3
     row_rate: float = 8e-3
+    average: float = 0.98
     beta2: float = 0.99
 
     def __post_init__(self) -> None:

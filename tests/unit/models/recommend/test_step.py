@@ -15,7 +15,7 @@ from models.recommend.losses import candidate_softmax_loss
 from models.recommend.step import TrainingBatch
 from models.recommend.towers import ItemRows, TowerConfig, Towers, score
 
-CONFIG = TowerConfig(dim=6, content_dim=5, window=4, rate=0.01, row_rate=0.03, dropout=0.0)
+CONFIG = TowerConfig(dim=6, content_dim=5, window=4, rate=0.01, row_rate=0.03, average=0.0, dropout=0.0)
 DROPPING = dataclasses.replace(CONFIG, dropout=0.4, rate=0.0, row_rate=0.0)
 ROWS, CANDIDATES, WINDOWS, PLACES = 16, 12, 3, 8
 BEYOND = 2**30
@@ -98,6 +98,30 @@ def test_steps_are_those_of_optax_on_the_dense_table():
     np.testing.assert_allclose(learned.tables.id, table, atol=2e-6)
     for got, expected in zip(jax.tree.leaves(learned.weights), jax.tree.leaves(weights), strict=True):
         np.testing.assert_allclose(got, expected, atol=2e-6)
+
+
+def test_what_is_read_is_the_decayed_mean_of_what_learns():
+    averaged = dataclasses.replace(CONFIG, average=0.8)
+    one, two = fresh(), fresh()
+    means = [copied(two.weights), copied(two.tables.id)]
+    for number in range(60):
+        data = batch(seed=number)  # the same rows in every step
+        one, _ = one_step(one, data)
+        two, _ = one_step(two, data, averaged)
+        keep = min(0.8, (1 + number) / (10 + number))
+        means = jax.tree.map(
+            lambda mean, new, keep=keep: keep * mean + (1 - keep) * new, means, [one.weights, one.tables.id]
+        )
+    got = [two.fast, two.tables.fast, two.weights, two.tables.id]
+    for a, b in zip(jax.tree.leaves(got), jax.tree.leaves([one.weights, one.tables.id, *means]), strict=True):
+        np.testing.assert_allclose(a, b, atol=1e-5)
+
+
+def test_a_row_that_no_step_moves_is_read_as_it_was():
+    learned, _ = one_step(fresh(), batch(), dataclasses.replace(CONFIG, average=0.8))
+    far = np.setdiff1d(np.arange(ROWS), np.asarray(batch().rows))
+    np.testing.assert_array_equal(np.asarray(learned.tables.id)[far], np.asarray(fresh().tables.id)[far])
+    assert (np.asarray(learned.tables.id) != np.asarray(fresh().tables.id)).any()
 
 
 def test_several_steps_at_once_are_the_steps_one_by_one():
@@ -212,7 +236,8 @@ def test_reset_rows_are_as_if_they_had_never_learned():
     tables = step.reset_rows(learned, rows, jax.random.key(3), config=CONFIG).tables
     want = step.fresh_rows(2, CONFIG, jax.random.key(3))
     np.testing.assert_allclose(tables.id[rows], want, atol=1e-6)
-    assert not any(np.asarray(table[rows]).any() for table in tables[1:])
+    np.testing.assert_array_equal(tables.fast[rows], tables.id[rows])
+    assert not any(np.asarray(table[rows]).any() for table in (tables.second, tables.content))
     others = np.setdiff1d(np.arange(ROWS), [2, 9])
     for old, new in zip(before, tables, strict=True):
         np.testing.assert_array_equal(np.asarray(new)[others], np.asarray(old)[others])
