@@ -61,7 +61,7 @@ class TowerConfig:
     dropout: float = 0.3
     rate: float = 4e-3
     row_rate: float = 8e-3
-    average: float = 0.98
+    average: float = 0.99
     beta2: float = 0.99
 
     def __post_init__(self) -> None:
