@@ -6,11 +6,11 @@ PYTHON ?= $(shell for p in python3.11 python3.12 python3.13 python3.14 python3; 
 BIN := .venv/bin
 SETUP := .venv/.setup
 
-.PHONY: help setup demo test check check-format check-lint check-types check-imports format bench lock clean
+.PHONY: help setup demo test check check-format check-lint check-types check-imports format bench bench-quality lock clean
 .DELETE_ON_ERROR:
 
 help:  ## this list
-	@sed -n 's/^\([a-z]*\):.*## /\1: /p' $(MAKEFILE_LIST)
+	@sed -n 's/^\([a-z-]*\):.*## /\1: /p' $(MAKEFILE_LIST)
 
 setup: $(SETUP)  ## make .venv with everything that is needed to run, test and check
 
@@ -48,6 +48,9 @@ format: setup  ## write the one format, mend what can be mended
 
 bench: setup  ## every budget, measured here; writes benchmarks/results.md
 	$(BIN)/python -m benchmarks.run_all
+
+bench-quality: setup  ## the quality figures of four logs; KUAIRAND=path/to/exposures.parquet for the fourth
+	$(BIN)/python -m benchmarks.bench_quality
 
 # One version of each package for all Pythons and platforms; no address is written. Needs uv; `make lock LOCK=--upgrade` moves versions.
 UV_COMPILE = uv pip compile pyproject.toml --quiet --universal --python-version 3.11 --fork-strategy fewest --generate-hashes \

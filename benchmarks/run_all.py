@@ -28,7 +28,7 @@ def main(arguments: Sequence[str] | None = None, *, folder: Path = FOLDER) -> in
     """The command; 0 if every benchmark ran to its end, whatever it measured, 1 if one crashed, 2 for a wrong name."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks.run_all", description=__doc__)
     parser.add_argument("only", nargs="*", help="names such as bench_index; results are then printed, not written")
-    parser.add_argument("--timeout-s", type=float, default=1800.0, help="for each benchmark (default: 1800)")
+    parser.add_argument("--timeout-s", type=float, default=3600.0, help="for each benchmark (default: 3600)")
     options = parser.parse_args(arguments)
 
     found = discover(folder)
