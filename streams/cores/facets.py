@@ -39,9 +39,13 @@ class Facets:
     """Tags, language, creator, regions, least age and length, by row; a row without a record passes no filter.
 
     Reading is for rows below some number, which the columns may not have reached yet.
+
+    Attributes:
+      version: rises with every record: masks that were read before are to be made anew.
     """
 
     def __init__(self) -> None:
+        self.version = 0
         self._sets = {name: _Sets() for name in ("tags", "language", "creator", "regions")}
         self._codes: dict[str, I32] = {name: np.zeros(0, np.int32) for name in self._sets}
         self._maturity: I32 = np.zeros(0, np.int32)
@@ -51,6 +55,7 @@ class Facets:
     def put(self, row: int, item: Item | None) -> None:
         """The record of the item in ``row``; None: there is none."""
         self._fit(row + 1)
+        self.version += 1
         self._is_listed[row] = item is not None
         words = _words_of(item) if item is not None else {}
         for name, codes in self._codes.items():

@@ -1,8 +1,8 @@
 """Which items a request may show: its filters, and the limits of its user's profile.
 
 Withdrawn items and windows of availability hold for everybody and are the recommender's. Masks are kept from one
-request to the next, since most users share their limits and many their filters; any change of the catalogue makes them
-anew.
+request to the next, since most users share their limits and many their filters; any item whose record takes another row or
+changes makes them anew.
 """
 
 from collections.abc import Hashable, Sequence
@@ -34,7 +34,7 @@ class Permissions:
         Returns:
           bool [M, rows of the serving state], each a mask, and int32 [B], whose mask is which; `NO_MASK`: all rows.
         """
-        made_at = (self._serving.catalogue.version, len(self._serving.announced))
+        made_at = (self._serving.facets.version, len(self._serving.announced))
         if made_at != self._made_at:
             self._kept, self._made_at = {}, made_at
         masks: list[Bools] = []

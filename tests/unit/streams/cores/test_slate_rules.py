@@ -97,3 +97,19 @@ def test_a_slate_is_what_the_evaluation_would_make_of_the_trainers_list() -> Non
         want = mixed(offered, np.array([10], np.int32), looks, readers, mix)
         got = ids(ask(made, now_ms, user_id=f"u{user}", k=10))
         assert got == [state.items.key(one) for one in want.rows[0, : want.filled[0]].tolist()]
+
+
+def test_an_item_asked_for_before_its_row_was_known_is_shown_once_it_is() -> None:
+    """Its record came first, then its row, and in between somebody asked for its tag."""
+    log = planted.random_log(200, users=8, items=30)
+    learner = engines.taught(log, items=engines.catalogue(range(30)))
+    serving = engines.restored(learner, items=engines.catalogue(range(30)))
+    made = engines.recommender(serving, log[-1].at_ms + 1, explore_slots=1)
+    new = make_item(item_id="brand new", tags=["unheard of"])
+    wish: dict[str, Any] = {"user_id": "somebody", "k": 3, "filters": {"tags": "unheard of"}}
+    learner.learn([new])
+    made.take_item(new.item_id, new, log[-1].at_ms + 2)
+    engines.flush(serving, learner)
+    assert ids(ask(made, log[-1].at_ms + 3, **wish)) == []
+    made.refresh(log[-1].at_ms + 4)
+    assert ids(ask(made, log[-1].at_ms + 5, **wish)) == ["brand new"]
