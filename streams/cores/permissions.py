@@ -1,8 +1,8 @@
 """Which items a request may show: its filters, and the limits of its user's profile.
 
 Withdrawn items and windows of availability hold for everybody and are the recommender's. Masks are kept from one
-request to the next, since most users share their limits and many their filters; any item whose record takes another row or
-changes makes them anew.
+request to the next, since most users share their limits and many their filters; a record that changes, or takes another
+row, makes them anew.
 """
 
 from collections.abc import Hashable, Sequence
