@@ -168,10 +168,10 @@ def search(cells, vectors, query, seen, taken, scanned, rows, scores):  # type: 
         for at in range(cells.starts[cell], cells.starts[cell + 1]):
             row = cells.order[at]
             looked += 1
-            if taken[row] != 0 or seen[row] == 0:
-                continue
             score = dot(query, vectors[row, :dim]) + vectors[row, dim]
             if count == most and not score > scores[most - 1]:
+                continue
+            if taken[row] != 0 or seen[row] == 0:  # few get here, and each of the two is a cache miss
                 continue
             place = count if count < most else most - 1
             while place > 0 and score > scores[place - 1]:

@@ -10,6 +10,7 @@ import pytest
 import streams.replay
 from models.recommend import learning
 from models.recommend.learning import Columns
+from models.recommend.shortlist import ShortlistConfig
 from models.recommend.state import from_arrays, to_arrays
 from streams.cores.learn import Learner
 from streams.replay import convert
@@ -23,6 +24,11 @@ pytestmark = pytest.mark.timeout(300)  # whoever comes first compiles every kern
 MODEL, POPULARITY, TRANSITIONS = 0, 1, 2
 BATCH = 128
 FILMS = 1_536
+SHORTLIST = ShortlistConfig(
+    exact_items=0, popular=8, lately=16, fresh=8, by_history=32, by_tower=16, scanned=64, negatives=16, stripe=64
+)
+both_forms = pytest.mark.parametrize("config", [SMALL, small(shortlist=SHORTLIST)], ids=["exact", "among candidates"])
+"""Every item ranked, and candidates that are a small part of the films."""
 
 
 def hit_rate(ranks):
@@ -44,11 +50,17 @@ def catalogue(films):
 
 
 @pytest.fixture
-def fresh(catalogue):
+def config():
+    """`SMALL`, which ranks every item; a test may ask for another."""
+    return SMALL
+
+
+@pytest.fixture
+def fresh(catalogue, config):
     """Learners that know the catalogue and no event."""
 
     def make():
-        learner = Learner(SMALL)
+        learner = Learner(config)
         learner.learn(catalogue)
         return learner
 
@@ -67,12 +79,14 @@ def whole(fresh, events):
 
 
 @pytest.mark.slow
+@both_forms
 @pytest.mark.parametrize("cut", [768, 1_000])
 def test_ranks_do_not_depend_on_what_comes_later(fresh, events, whole, cut):
     np.testing.assert_array_equal(play(fresh(), events[:cut], batch=BATCH), whole[:cut])
 
 
 @pytest.mark.slow
+@both_forms
 def test_ranks_do_not_depend_on_what_comes_later_in_the_same_batch(fresh, events, whole):
     cut = 768 + 50
     other = events[:cut] + interactions(random_log(BATCH - 50, seed=1), first=10**6)
@@ -105,6 +119,7 @@ def test_a_target_has_no_part_in_its_own_rank(fresh, events):
 
 
 @pytest.mark.slow
+@both_forms
 def test_a_shuffled_log_has_nothing_but_popularity_in_it(fresh, films, whole):
     order = np.random.default_rng(0).permutation(len(films))
     shuffled = dataclasses.replace(films, item_index=films.item_index[order])
