@@ -8,10 +8,14 @@ anything imports jax.
 
 from __future__ import annotations
 
+import contextlib
 import os
+from pathlib import Path
 
 THREADS_VARIABLE = "PJRT_NPROC"
 """Read by XLA when it starts: the size of its pool of threads."""
+AUTOGROUP = Path("/proc/self/autogroup")
+"""Niceness of our session as a group, see sched(7)."""
 TRAINER_NICENESS = 5
 """Steps of the system's scale of 20: where the machine is short of processors, whoever waits for a slate goes first."""
 
@@ -22,5 +26,11 @@ def use_one_xla_thread() -> None:
 
 
 def give_way() -> None:
-    """Let the other processes of this machine go first: for the trainer, whose figures may be a moment late."""
+    """Let the other processes of this machine go first: for the trainer, whose figures may be a moment late.
+
+    Linux may schedule sessions as groups, inside which alone niceness counts: a session of our own gives way as well.
+    """
     os.nice(TRAINER_NICENESS)
+    if os.getsid(0) == os.getpid():
+        with contextlib.suppress(OSError):  # there are no such groups, or /proc is not for us to write
+            AUTOGROUP.write_text(str(TRAINER_NICENESS))

@@ -209,12 +209,13 @@ def _mix_all(candidates, looks, readers, numbers, k, out):  # type: ignore[no-un
                         floor = scores[at] - numbers.bound
                     elif scores[at] < floor:
                         break
-                    value = scores[at]
-                    if numbers.diversity > 0:
-                        _meet(looks, rows, placed, place, at, near)
-                        value -= numbers.diversity * near.alike[at]
+                    gain = np.float32(0.0)
                     if numbers.calibration > 0:
-                        value += numbers.calibration * _gain(tags[rows[at]], taste, shown, tagged)
+                        gain = numbers.calibration * _gain(tags[rows[at]], taste, shown, tagged)
+                    value = scores[at] - numbers.diversity * near.alike[at] + gain
+                    if numbers.diversity > 0 and (best < 0 or value > worth):  # likeness only grows: most need no look
+                        _meet(looks, rows, placed, place, at, near)
+                        value = scores[at] - numbers.diversity * near.alike[at] + gain
                     if best < 0 or value > worth:
                         best, worth = at, value
                 if best >= 0:

@@ -33,7 +33,7 @@ SCORED_ONE_BY_ONE: Final = 131_072
 """Most pairs of a request and a row that it may show that are scored without the index: at 10,000 items quicker than to
 ask it once for each mask, and an approximate one might look where nothing is allowed."""
 BATCHES: Final = (1, 4, 16, 64)
-DEPTHS: Final = (64, 256, 512, 1024)
+DEPTHS: Final = (64, 128, 256, 512, 1024)
 """Shapes that the index and the user tower are asked in: few, since each is compiled once."""
 FRESH_POOL: Final = 2_000
 SOURCES: Final[tuple[Source, ...]] = ("popular", "tower", "successor", "fresh")
