@@ -26,9 +26,9 @@ class TrainingConfig:
       events_per_step: learned events for which the towers take one step.
     """
 
-    windows: int = 16
+    windows: int = 8
     replayed: float = 0.5
-    places: int = 512
+    places: int = 256
     candidates: int = 1024
     events_per_step: int = 32
 
