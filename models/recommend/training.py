@@ -26,7 +26,7 @@ class TrainingConfig:
       events_per_step: learned events for which the towers take one step.
     """
 
-    windows: int = 8
+    windows: int = 16
     replayed: float = 0.5
     places: int = 256
     candidates: int = 1024
