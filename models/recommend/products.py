@@ -25,13 +25,33 @@ def _backward(
     kept: tuple[Float[Array, "B D"], Float[Array, "M D"]], out: Float[Array, "B M"]
 ) -> tuple[Float[Array, "B D"], Float[Array, "M D"]]:
     a, b = kept
-    return out @ b, _apart(_apart(a.T) @ out).T
+    return out @ b, apart(apart(a.T) @ out).T
 
 
-def _apart(value: Array) -> Array:
+@jax.custom_vjp
+def product(a: Float[Array, "B D"], b: Float[Array, "D M"]) -> Float[Array, "B M"]:
+    """``a @ b``, quick to differentiate."""
+    return a @ b
+
+
+def _product_forward(
+    a: Float[Array, "B D"], b: Float[Array, "D M"]
+) -> tuple[Float[Array, "B M"], tuple[Float[Array, "B D"], Float[Array, "D M"]]]:
+    return a @ b, (a, b)
+
+
+def _product_backward(
+    kept: tuple[Float[Array, "B D"], Float[Array, "D M"]], out: Float[Array, "B M"]
+) -> tuple[Float[Array, "B D"], Float[Array, "D M"]]:
+    a, b = kept
+    return out @ b.T, apart(a.T) @ out
+
+
+def apart(value: Array) -> Array:
     """The value as an array of its own, which nothing before or after it is folded into."""
     kept: Array = jax.lax.optimization_barrier(value)  # type: ignore[no-untyped-call]
     return kept
 
 
 inner.defvjp(_forward, _backward)
+product.defvjp(_product_forward, _product_backward)

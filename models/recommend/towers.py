@@ -15,7 +15,8 @@ from flax import nnx
 from jaxtyping import Array, Float, Int
 
 from models.errors import ConfigError, ModelError
-from models.recommend.products import inner
+from models.recommend.gru import gru
+from models.recommend.products import inner, product
 from models.recommend.windows import ACTIONS, GAP_BUCKETS, VALUE_BUCKETS
 
 MAX_DIM = 128
@@ -130,7 +131,7 @@ class Towers(nnx.Module):
         config = self.config
         if config.flavour == "collaborative":
             return rows.id
-        content = self.content(rows.content)
+        content = product(rows.content, self.content.kernel[...])
         if config.flavour == "content":
             return content
         gate = rows.seen / (rows.seen + config.gate_half)
@@ -154,23 +155,15 @@ class Towers(nnx.Module):
           unroll: places compiled as one turn of the loop. All of them read twice as quickly; with gradients 1 is best.
         """
         known_ = known[:, :, None]
-        x = item + known_ * (self.value(value) + self.action(action) + self.gap(gap))
-        gates_x = self.inputs(x)
-        d = self.config.dim
-
-        def step(
-            h: Float[Array, "W D"], at: tuple[Float[Array, "W G"], Float[Array, "W 1"]]
-        ) -> tuple[Float[Array, "W D"], Float[Array, "W D"]]:
-            gx, here = at
-            gh = self.recurrent(h)
-            update = nnx.sigmoid(gx[:, :d] + gh[:, :d])
-            reset = nnx.sigmoid(gx[:, d : 2 * d] + gh[:, d : 2 * d])
-            new = jnp.tanh(gx[:, 2 * d :] + reset * gh[:, 2 * d :])
-            h = jnp.where(here > 0, (1.0 - update) * h + update * new, h)
-            return h, h
-
-        first = jnp.zeros((item.shape[0], d), jnp.float32)
-        _, states = jax.lax.scan(step, first, (gates_x.swapaxes(0, 1), known_.swapaxes(0, 1)), unroll=unroll)
+        count, length, d = item.shape
+        kinds = zip((self.value, self.action, self.gap), (value, action, gap), strict=True)
+        tables, places = zip(*((kind.embedding[...], at) for kind, at in kinds), strict=True)
+        picks = [jax.nn.one_hot(at, len(table), dtype=jnp.float32) for table, at in zip(tables, places, strict=True)]
+        read = product(jnp.concatenate(picks, axis=2).reshape(count * length, -1), jnp.concatenate(tables))
+        x = item + known_ * read.reshape(item.shape)
+        gates = product(x.reshape(-1, d), self.inputs.kernel[...]) + self.inputs.bias[...][None]
+        gates = gates.reshape(count, length, -1).swapaxes(0, 1)
+        states = gru(gates, known_.swapaxes(0, 1), self.recurrent.kernel[...], unroll)
         return states.swapaxes(0, 1) * (2.0 / jnp.sqrt(jnp.float32(d)))
 
 

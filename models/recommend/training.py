@@ -28,7 +28,7 @@ class TrainingConfig:
 
     windows: int = 16
     replayed: float = 0.5
-    places: int = 512
+    places: int = 256
     candidates: int = 1024
     events_per_step: int = 32
 
