@@ -133,7 +133,8 @@ def train_steps(learned: Learned, batches: TrainingBatch, *, config: TowerConfig
 def _kept(key: Array, shape: tuple[int, int], dropout: float) -> Float[Array, "P D"]:
     """0 where a number is left out, else what makes up for it; a byte of chance each is a quarter of the drawing."""
     among = max(1, round(256 * (1.0 - dropout)))  # of the values of a byte
-    return (jax.random.bits(key, shape, jnp.uint8) <= jnp.uint8(among - 1)).astype(jnp.float32) * (256 / among)
+    is_kept: Array = jax.random.bits(key, shape, jnp.uint8) <= jnp.uint8(among - 1)
+    return is_kept.astype(jnp.float32) * (256 / among)
 
 
 def _train_step(learned: Learned, batch: TrainingBatch, *, config: TowerConfig) -> tuple[Learned, Float[Array, ""]]:

@@ -161,7 +161,8 @@ class Towers(nnx.Module):
         picks = [jax.nn.one_hot(at, len(table), dtype=jnp.float32) for table, at in zip(tables, places, strict=True)]
         read = product(jnp.concatenate(picks, axis=2).reshape(count * length, -1), jnp.concatenate(tables))
         x = item + known_ * read.reshape(item.shape)
-        gates = product(x.reshape(-1, d), self.inputs.kernel[...]) + self.inputs.bias[...][None]
+        bias: Any = self.inputs.bias  # there is one: nnx.Linear's default
+        gates = product(x.reshape(-1, d), self.inputs.kernel[...]) + bias[...][None]
         gates = gates.reshape(count, length, -1).swapaxes(0, 1)
         states = gru(gates, known_.swapaxes(0, 1), self.recurrent.kernel[...], unroll)
         return states.swapaxes(0, 1) * (2.0 / jnp.sqrt(jnp.float32(d)))
