@@ -7,7 +7,7 @@ knows no user ID, so a new user counts from the first click and erasing one leav
 """
 
 import dataclasses
-from typing import Final, Literal, NamedTuple, get_args
+from typing import Any, Final, Literal, NamedTuple, get_args
 
 import jax
 import jax.numpy as jnp
