@@ -83,6 +83,10 @@ HIDING_ACTIONS: Final = frozenset({"dislike", "hide"})
 """After one of these the item is never shown to that user again, whatever the settings say."""
 REWATCHABLE_ACTIONS: Final = frozenset({"impression", "progress", "skip"})
 """Default: the item may be shown again after these. The recommender's settings may widen it, never by a hiding one."""
+COMPLETE_FROM: Final = 0.9
+"""Share of an item from which a choice counts as completed, as the action ``complete`` does."""
+SHORT_DWELL_MS: Final = 3_000
+"""A choice that lasted less, ms, without being completed, was left at once: it counts as passed over."""
 ACTION_WORDS: Final = POSITIVE_ACTIONS | NEGATIVE_ACTIONS | {"impression"}
 
 KNOWN_FILTERS: Final = frozenset({"tags", "language", "creator", "max_duration_s"})

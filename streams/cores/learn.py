@@ -9,14 +9,16 @@ from typing import Any, Final, NamedTuple, get_args
 
 import numpy as np
 
-from models.recommend import learning, pools, state
+from models.recommend import learning, pools, showings, state
 from models.recommend.learning import Columns, Judged, Judging, Learnt
+from models.recommend.showings import Signals
 from models.recommend.sources import SURFACES
 from models.recommend.state import ModelConfig, State
 from streams.contract import rules
 from streams.contract.events import Action, Interaction, Item, User
 from streams.cores.contents import Encode, contents, labels_of
 from streams.cores.histories import without_repeats
+from streams.cores.signals import KINDS, outcome_of, outcomes_of, positions_of
 
 ACTION_CODES: Final[dict[str, int]] = {word: code for code, word in enumerate(get_args(Action), start=1)}
 """Code of each action word in histories; part of the saved state, so a new word goes to the end."""
@@ -95,7 +97,7 @@ class Learner:
         chosen = [event for event in fresh if event.action in rules.LEARNED_ACTIONS]
         self._hide([event for event in fresh if event.action in rules.HIDING_ACTIONS])
         columns = self._columns(chosen)
-        learnt = learning.learn(self.state, columns, self.config, self.judging)
+        learnt = learning.learn(self.state, columns, self.config, self.judging, self._signals(fresh))
         if self.state.step % self.config.evict_every == 0:
             items, _ = learning.evict_expired(self.state, self.config)
             self.evicted_items += items
@@ -127,7 +129,33 @@ class Learner:
             np.array([nothing if event.value is None else event.value for event in events], np.float32),
             np.array([ACTION_CODES[event.action] for event in events], np.uint8),
             np.array([self.state.surfaces.get(event.surface or "", 0) for event in events], np.uint8),
+            positions_of(events),
+            outcomes_of(events),
         )
+
+    def _signals(self, events: Sequence[Interaction]) -> Signals:
+        """What was done beside choosing, on items that have a row; the choices among ``events`` have theirs by now."""
+        items, rows, learned = self.state.items, [], 0
+        others = [event for event in events if event.action in KINDS and event.action not in rules.LEARNED_ACTIONS]
+        if not others:
+            return showings.no_signals()
+        self.state.users.admit(event.user_id for event in others if event.item_id in items)
+        state.fit_capacity(self.state, self.config)
+        for event in events:
+            row = items.row(event.item_id)
+            if not row:
+                continue
+            if event.action in rules.LEARNED_ACTIONS:
+                learned += 1
+            elif event.action in KINDS:
+                self._admit_surface(event.surface)
+                rows.append((
+                    learned, self.state.users.row(event.user_id), row, event.occurred_at_ms, KINDS[event.action],
+                    outcome_of(event), self.state.surfaces.get(event.surface or "", 0), event.position or 0,
+                ))  # fmt: skip
+        signals = showings.signals_of(rows)
+        self.state.users.touch(signals.user, signals.at_ms)
+        return signals
 
     def _admit_surface(self, surface: str | None) -> None:
         """A new surface gets the next code while there are any; 0 stands for none and for those that came too late."""
@@ -162,3 +190,4 @@ class Learner:
             self.state.users.evict([row])
             pools.clear_row(self.state.histories, row)
             pools.clear_row(self.state.hidden, row)
+            learning.forget_users(self.state, np.array([row], np.int32))
