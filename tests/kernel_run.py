@@ -45,9 +45,12 @@ class Run:
         repeats: bool = False,
         lists: int = 0,
         signals: Signals | None = None,
+        outcome: npt.NDArray[np.uint8] | None = None,
     ) -> npt.NDArray[np.float32]:
         """Rank, learn and count; returns the ranks [events, rankers], keeps lists and their scores."""
         batch = columns(log)
+        if outcome is not None:
+            batch = batch._replace(outcome=outcome)
         judged = np.ones(len(log), np.bool_) if scored is None else np.array(scored)
         logits = np.zeros((len(log), self.items), np.float32) if tower is None else tower.astype(np.float32)
         pos, ranks = np.zeros(len(log), np.int32), np.zeros((len(log), 3), np.float32)

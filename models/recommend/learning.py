@@ -316,9 +316,9 @@ def _remember(state: State, columns: Columns) -> None:
 
 def hide(state: State, users: Sequence[int], items: Sequence[int], config: ModelConfig) -> None:
     """Note that users want to see items no more."""
-    state.hidden = pools.reserve(state.hidden, len(users) * 2 * int(state.hidden.room.max() + pools.FIRST_ROOM))
-    for user, item in zip(users, items, strict=True):
-        pools.add(state.hidden, user, item, np.float32(1.0), config.history_most)
+    state.hidden = pools.with_pairs(
+        state.hidden, np.array(users, np.int32), np.array(items, np.int32), config.history_most
+    )
 
 
 def list_items(state: State, rows: I32, content: F32, labels: ItemLabels, config: ModelConfig) -> None:
@@ -382,7 +382,9 @@ def evict_expired(state: State, config: ModelConfig) -> tuple[list[tuple[str, in
 def forget_users(state: State, rows: I32) -> None:
     """Nobody stands in these user rows any more: forget what was shown to them, and what they chose last."""
     showings.forget_users(state.passes, rows)
-    state.heads.user[np.isin(state.heads.user, rows)] = 0
+    theirs = np.isin(state.heads.user, rows)
+    for column in (state.heads.user, state.heads.item, state.heads.inputs, state.heads.hidden):
+        column[theirs] = 0
 
 
 def withdraw_items(state: State, rows: I32) -> None:

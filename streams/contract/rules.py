@@ -76,7 +76,7 @@ MAX_DURATION_S: Final = 31_536_000.0
 LEARNED_ACTIONS: Final = frozenset({"click", "play", "complete", "like", "rate", "share", "purchase", "search-click"})
 """The user chose this item: it is scored as a target, learned, and joins the history."""
 POSITIVE_ACTIONS: Final = LEARNED_ACTIONS | {"progress"}
-"""Speaks for the item. ``progress`` repeats many times a play, so it is counted and not learned as a new choice."""
+"""Speaks for the item. ``progress`` repeats many times a play, so it is not learned as a new choice."""
 NEGATIVE_ACTIONS: Final = frozenset({"dislike", "skip", "hide"})
 """Speaks against the item."""
 HIDING_ACTIONS: Final = frozenset({"dislike", "hide"})

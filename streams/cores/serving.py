@@ -17,7 +17,6 @@ from models.recommend import labels as labelling
 from models.recommend import pools, rerank, showings, sources, step
 from models.recommend.candidates import Known
 from models.recommend.serving import augment_rows, augmented_dim
-from models.recommend.showings import CHOSEN, SHORT
 from models.recommend.state import ModelConfig, State
 from models.recommend.vocab import Vocab
 from models.recommend.windows import append_all
@@ -31,7 +30,7 @@ from streams.cores.catalogue import Catalogue, known_labels
 from streams.cores.facets import Facets
 from streams.cores.item_states import columns_of, has_sizes, largest_row, write_counts
 from streams.cores.learn import ACTION_CODES
-from streams.cores.signals import KINDS, outcome_of
+from streams.cores.signals import noted, worth_noting
 from streams.cores.waiting import Waiting
 from streams.cores.weights import Dense, dense_arrays, have_shapes, weights_hash, with_dense_arrays
 
@@ -67,7 +66,7 @@ class Serving:
         self.catalogue, self.facets = Catalogue(), Facets()
         self.profiles: dict[str, User] = {}
         self.weights: Any = step.fresh_weights(config.towers, config.seed)
-        self.model = ModelRef(version=0, step=0, state_hash=weights_hash(self._dense_arrays(), 0))
+        self.model = ModelRef(version=0, step=0, state_hash=weights_hash(dense_arrays(self._dense), 0))
         self.newest_ms = 0
         self.augmented: F32 = np.zeros((n, augmented_dim(dim)), np.float32)
         self.index = LiveIndex(LiveConfig(index=IndexConfig(dim=augmented_dim(dim))))
@@ -102,7 +101,7 @@ class Serving:
         self.announced[: state.items.used] = in_use & ~state.withdrawn[: state.items.used]
         self._dirty[:] = self.announced
         self._row_version[: state.items.used] = state.learned_events
-        digest = weights_hash(self._dense_arrays(), state.step)
+        digest = weights_hash(dense_arrays(self._dense), state.step)
         self.model = ModelRef(version=state.learned_events, step=state.step, state_hash=digest)
 
     # --- from the trainer's topics -----------------------------------------------------------------------------
@@ -132,13 +131,11 @@ class Serving:
 
     def take_weights(self, weights: ModelWeights) -> None:
         """Stage the weights of a version; it is used once all of its item states are here, or a newer one is whole."""
-        if weights.version > self.model.version and have_shapes(weights, self._dense_arrays()):
+        if weights.version > self.model.version and have_shapes(weights, dense_arrays(self._dense)):
             self._waiting[weights.version] = weights
         self._settle()
 
-    def _dense_arrays(self) -> dict[str, Any]:
-        return dense_arrays(self._dense())
-
+    @property
     def _dense(self) -> Dense:
         return Dense(self.combiner, self.reranker, self.heads, self.counts.trials, self.weights)
 
@@ -161,7 +158,7 @@ class Serving:
         self._put_states([state for v in staged for state in self._pending.pop(v)])
         self._waiting = {v: w for v, w in self._waiting.items() if v > version}
         arrays = {name: array_from_tensor(tensor) for name, tensor in weights.arrays.items()}
-        self.combiner, self.reranker, self.heads, trials, self.weights = with_dense_arrays(self._dense(), arrays)
+        self.combiner, self.reranker, self.heads, trials, self.weights = with_dense_arrays(self._dense, arrays)
         self.counts.trials[:] = trials
         self.surfaces = {surface: code for code, surface in enumerate(weights.surfaces, start=1)}
         self.newest_ms = max(self.newest_ms, weights.clock_ms)
@@ -302,23 +299,8 @@ class Serving:
         most = self.config.history_most
         for first in range(0, len(chosen), most):
             self._append(chosen[first : first + most], most)
-        self._note([event for event in events if event.action in KINDS])
-
-    def _note(self, events: Sequence[Interaction]) -> None:
-        """Keep what users were shown and did not choose; a choice takes its item out again."""
-        if not any(event.action not in rules.LEARNED_ACTIONS for event in events) and self.passes.used[0] == 1:
-            events = [event for event in events if outcome_of(event) & SHORT]
-        if not events:
-            return
-        users, items = self._rows_of(events)
-        columns = (
-            (0, user, item, event.occurred_at_ms, KINDS[event.action], outcome_of(event), 0, event.position or 0)
-            for user, item, event in zip(users.tolist(), items.tolist(), events, strict=True)
-        )
-        signals = showings.signals_of(list(columns))
-        needs_ring = (signals.kind != CHOSEN) | (signals.outcome & SHORT != 0)
-        self.passes = showings.with_rings(self.passes, signals.user[needs_ring])
-        showings.note_signals(self.passes, self.counts, signals)
+        if told := worth_noting(events, are_any=self.passes.used[0] > 1):
+            self.passes = noted(self.passes, self.counts, told, *self._rows_of(told))
 
     def _append(self, events: Sequence[Interaction], most: int) -> None:
         users, items = self._rows_of(events)
@@ -335,10 +317,7 @@ class Serving:
         if not events:
             return
         users, items = self._rows_of(events)
-        room = len(users) * 2 * int(self.hidden.room.max() + pools.FIRST_ROOM)
-        self.hidden = pools.reserve(self.hidden, room)
-        for user, item in zip(users.tolist(), items.tolist(), strict=True):
-            pools.add(self.hidden, user, item, np.float32(1.0), self.config.history_most)
+        self.hidden = pools.with_pairs(self.hidden, users, items, self.config.history_most)
 
     def _rows_of(self, events: Sequence[Interaction]) -> tuple[I32, I32]:
         users = [event.user_id for event in events]

@@ -5,7 +5,9 @@ from typing import Final
 
 import numpy as np
 
-from models.recommend.showings import CHOSEN, COMPLETED, HID, HIDDEN, LIKED, SHORT, SHOWN, SKIPPED
+from models.recommend import showings
+from models.recommend.showings import CHOSEN, COMPLETED, HID, HIDDEN, LIKED, SHORT, SHOWN, SKIPPED, Passes
+from models.recommend.sources import Counts
 from models.typing import I32, U8
 from streams.contract import rules
 from streams.contract.events import Interaction
@@ -38,3 +40,25 @@ def outcomes_of(events: Sequence[Interaction]) -> U8:
 def positions_of(events: Sequence[Interaction]) -> I32:
     """1-based place of each event's item in the slate that it came from, 0 where not known, int32."""
     return np.array([event.position or 0 for event in events], np.int32)
+
+
+def worth_noting(events: Sequence[Interaction], *, are_any: bool) -> list[Interaction]:
+    """Those that may change what users were shown and did not choose; ``are_any``: whether any user has such showings.
+
+    Choices only take away from it: while there is nothing, they are left out, which spares most platforms the work.
+    """
+    said = [event for event in events if event.action in KINDS]
+    if are_any or any(event.action not in rules.LEARNED_ACTIONS for event in said):
+        return said
+    return [event for event in said if outcome_of(event) & SHORT]
+
+
+def noted(passes: Passes, counts: Counts, events: Sequence[Interaction], users: I32, items: I32) -> Passes:
+    """The same showings after ``events`` on these rows, as a recommender keeps them: nothing is counted."""
+    signals = showings.signals_of([
+        (0, user, item, event.occurred_at_ms, KINDS[event.action], outcome_of(event), 0, event.position or 0)
+        for user, item, event in zip(users.tolist(), items.tolist(), events, strict=True)
+    ])  # fmt: skip
+    passes = showings.with_rings(passes, signals.user[(signals.kind != CHOSEN) | (signals.outcome & SHORT != 0)])
+    showings.note_signals(passes, counts, signals)
+    return passes

@@ -98,9 +98,7 @@ def test_weights_travel_whole_and_know_their_version(learner: Learner) -> None:
     assert weights_hash(arrays, weights.step) == weights.state_hash
     assert weights_hash(arrays, weights.step + 1) != weights.state_hash
     state = learner.state
-    mine = dense_arrays(
-        Dense(state.combiner, state.reranker, state.heads, state.counts.trials, state.towers.weights)
-    )
+    mine = dense_arrays(Dense(state.combiner, state.reranker, state.heads, state.counts.trials, state.towers.weights))
     assert set(arrays) == set(mine)
     for name, array in mine.items():
         np.testing.assert_array_equal(arrays[name], array)
