@@ -20,8 +20,8 @@ INPUTS = len(INPUT_NAMES)
 AT_SCORE, AT_BIAS, AT_AFFINITY = DENSE + SPARSE + 1, DENSE + SPARSE + 2, DENSE + SPARSE + 3
 AT_FEEDBACK = AT_AFFINITY + AFFINITIES
 OF_SHOWINGS = (*range(FIRST_PASSED, OWN), *range(AT_FEEDBACK, INPUTS))
-"""Inputs that are all zero in a log of choices alone. Their first weights are drawn after the others', so that such a
-log is learned as if they weren't there."""
+"""Inputs that are all zero in a log of choices alone. The network starts without them, so that such a log is learned as
+if they weren't there, and the first skip of a stream moves nothing before it is known what skips say."""
 _LIMIT = np.float32(6.0)
 """Standard deviations at which an input is cut off."""
 _SLOPE = np.float32(0.01)
@@ -58,9 +58,8 @@ def empty_reranker(contexts: int, *, seed: int) -> Reranker:
     shape = (INPUTS + contexts, HIDDEN)
     first = np.float32(1e-2)
     others = np.setdiff1d(np.arange(INPUTS + contexts), OF_SHOWINGS)
-    hidden = np.empty(shape, np.float32)
-    for rows in (others, np.array(OF_SHOWINGS)):
-        hidden[rows] = generator.standard_normal((len(rows), HIDDEN)) / np.sqrt(INPUTS - len(OF_SHOWINGS))
+    hidden = np.zeros(shape, np.float32)
+    hidden[others] = generator.standard_normal((len(others), HIDDEN)) / np.sqrt(INPUTS - len(OF_SHOWINGS))
     return Reranker(
         hidden,
         np.zeros(HIDDEN, np.float32), np.zeros(HIDDEN, np.float32), np.zeros(INPUTS, np.float32),

@@ -95,9 +95,10 @@ class Learner:
         fresh = without_repeats(self.state.known_ids, interactions, window=self.config.dedupe_window)
         self.state.repeated_events += len(interactions) - len(fresh)
         chosen = [event for event in fresh if event.action in rules.LEARNED_ACTIONS]
+        told = self._told(fresh) if len(chosen) < len(fresh) else []
         self._hide([event for event in fresh if event.action in rules.HIDING_ACTIONS])
         columns = self._columns(chosen)
-        learnt = learning.learn(self.state, columns, self.config, self.judging, self._signals(fresh))
+        learnt = learning.learn(self.state, columns, self.config, self.judging, self._signals(told))
         if self.state.step % self.config.evict_every == 0:
             items, _ = learning.evict_expired(self.state, self.config)
             self.evicted_items += items
@@ -133,24 +134,34 @@ class Learner:
             outcomes_of(events),
         )
 
-    def _signals(self, events: Sequence[Interaction]) -> Signals:
-        """What was done beside choosing, on items that have a row; the choices among ``events`` have theirs by now."""
-        items, rows, learned = self.state.items, [], 0
-        others = [event for event in events if event.action in KINDS and event.action not in rules.LEARNED_ACTIONS]
-        if not others:
-            return showings.no_signals()
-        self.state.users.admit(event.user_id for event in others if event.item_id in items)
-        state.fit_capacity(self.state, self.config)
+    def _told(self, events: Sequence[Interaction]) -> list[Interaction]:
+        """The choices, and the signals on items that had a row or a choice before them; their users get a row.
+
+        In order, whatever the batches: an item that is chosen later in the batch is not known yet.
+        """
+        chosen: set[str] = set()
+        told = []
         for event in events:
-            row = items.row(event.item_id)
-            if not row:
-                continue
             if event.action in rules.LEARNED_ACTIONS:
+                chosen.add(event.item_id)
+            elif event.action not in KINDS or not (event.item_id in self.state.items or event.item_id in chosen):
+                continue
+            self._admit_surface(event.surface)
+            told.append(event)
+        self.state.users.admit(event.user_id for event in told)
+        state.fit_capacity(self.state, self.config)
+        return told
+
+    def _signals(self, told: Sequence[Interaction]) -> Signals:
+        """What was done beside choosing, and between which choices; these have their rows by now."""
+        rows, learned = [], 0
+        for event in told:
+            item = self.state.items.row(event.item_id)
+            if item and event.action in rules.LEARNED_ACTIONS:
                 learned += 1
-            elif event.action in KINDS:
-                self._admit_surface(event.surface)
+            elif item:
                 rows.append((
-                    learned, self.state.users.row(event.user_id), row, event.occurred_at_ms, KINDS[event.action],
+                    learned, self.state.users.row(event.user_id), item, event.occurred_at_ms, KINDS[event.action],
                     outcome_of(event), self.state.surfaces.get(event.surface or "", 0), event.position or 0,
                 ))  # fmt: skip
         signals = showings.signals_of(rows)
