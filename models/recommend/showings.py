@@ -198,8 +198,11 @@ def place_of(position):  # type: ignore[no-untyped-def]
 
 
 @kernel()
-def count_showing(counts, item, at_ms, surface, place, chosen):  # type: ignore[no-untyped-def]
-    """Count a showing that ended with a choice or, ``chosen`` being False, without one."""
+def count_showing(counts, item, at_ms, surface, place, chosen, is_learned):  # type: ignore[no-untyped-def]
+    """Count a showing that ended with a choice or, ``chosen`` being False, without one.
+
+    ``is_learned``: `sources.observe` has counted it on its surface.
+    """
     cell = counts.examined[surface, place]
     counts.taken[1, item] += np.float32((cell[0] + _PRIOR_EXAMINED) / (cell[1] + _PRIOR_EXAMINED))
     cell[1] += 1.0
@@ -219,7 +222,7 @@ def count_showing(counts, item, at_ms, surface, place, chosen):  # type: ignore[
         counts.passed[:, item] += np.float32(1.0)
         counts.passed_event[item] = counts.clock[0]
         counts.passed_ms[item] = max(at_ms, counts.passed_ms[item])
-        if surface:
+        if surface and not is_learned:
             count_surface(counts, surface, item)
     counts.appeal[item] = np.log((counts.taken[0, item] + PRIOR) / (counts.taken[1, item] + PRIOR))
 
@@ -231,7 +234,7 @@ def _pass_over(passes, counts, ring, at):  # type: ignore[no-untyped-def]
         passes.status[ring, at] = PASSED_OVER
         count_showing(
             counts, passes.item[ring, at], passes.at_ms[ring, at], passes.surface[ring, at], passes.place[ring, at],
-            False,
+            False, False,
         )  # fmt: skip
 
 
@@ -295,7 +298,7 @@ def note_signal(passes, counts, user, item, at_ms, kind, outcome, surface, posit
             passes.ends[1] += 1
     if counting:
         if status != OPEN:
-            count_showing(counts, item, at_ms, surface, place, status == NOTHING)
+            count_showing(counts, item, at_ms, surface, place, status == NOTHING, kind == CHOSEN)
         for bit in range(OUTCOMES):
             if outcome >> bit & 1:
                 counts.outcomes[bit, item] += np.float32(1.0)
