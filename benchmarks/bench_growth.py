@@ -57,6 +57,8 @@ def batch_of(pattern: str, items_count: int, generator: np.random.Generator, at_
         np.full(BATCH, np.nan, np.float32),
         np.full(BATCH, 2, np.uint8),
         np.zeros(BATCH, np.uint8),
+        np.zeros(BATCH, np.int32),
+        np.zeros(BATCH, np.uint8),
     )
 
 

@@ -8,9 +8,11 @@ import numpy as np
 import numpy.typing as npt
 
 from models.recommend.combiner import CONTEXTS, empty_combiner
+from models.recommend.heads import HeadConfig, empty_heads
 from models.recommend.labels import ItemLabels, empty_labels
 from models.recommend.pools import empty_histories, reserve_appends
 from models.recommend.rerank import empty_reranker
+from models.recommend.showings import Signals, empty_passes, no_signals, with_rings
 from models.recommend.sources import empty_counts, reserved
 from models.recommend.strict import Events, Rates, learn_events
 from models.recommend.windows import append_all
@@ -18,6 +20,8 @@ from tests.planted import RATES, columns
 from tests.slow_counts import Event
 
 SUCCESSORS = RATES.most
+WINDOW_MS = 600_000
+"""How long a showing stays open."""
 
 
 class Run:
@@ -27,7 +31,8 @@ class Run:
         self.items = items
         self.labels = labels or empty_labels(items)
         self.histories, self.counts, self.combiner = empty_histories(users), empty_counts(items), empty_combiner(items)
-        self.reranker = empty_reranker(CONTEXTS, seed=0)
+        self.reranker, self.heads = empty_reranker(CONTEXTS, seed=0), empty_heads(HeadConfig())
+        self.passes = empty_passes(users, window_ms=WINDOW_MS)
         self.tops, self.scores = np.zeros((0, 3, 0), np.int32), np.zeros((0, 0), np.float32)
 
     def learn(
@@ -39,9 +44,13 @@ class Run:
         rates: Rates = RATES,
         repeats: bool = False,
         lists: int = 0,
+        signals: Signals | None = None,
+        outcome: npt.NDArray[np.uint8] | None = None,
     ) -> npt.NDArray[np.float32]:
         """Rank, learn and count; returns the ranks [events, rankers], keeps lists and their scores."""
         batch = columns(log)
+        if outcome is not None:
+            batch = batch._replace(outcome=outcome)
         judged = np.ones(len(log), np.bool_) if scored is None else np.array(scored)
         logits = np.zeros((len(log), self.items), np.float32) if tower is None else tower.astype(np.float32)
         pos, ranks = np.zeros(len(log), np.int32), np.zeros((len(log), 3), np.float32)
@@ -50,9 +59,12 @@ class Run:
         append_all(self.histories, batch.user, batch.item, batch.value, batch.at_ms, batch.action, 4096, pos)
         tops = self.tops = np.full((len(log) if lists else 0, 3, lists), -1, np.int32)
         scores = self.scores = np.full((len(tops), lists), -np.inf, np.float32)
+        signals = signals or no_signals()
+        self.passes = with_rings(self.passes, signals.user)
         learn_events(
-            Events(*batch, scored=judged, pos=pos), self.histories, self.counts, self.labels, self.combiner,
-            self.reranker, logits[judged], self.items, rates, True, repeats, ranks, tops, scores,
+            Events(*batch, scored=judged, pos=pos), signals, self.histories, self.passes, self.counts, self.labels,
+            self.combiner, self.reranker, self.heads, logits[judged], self.items, rates, True, repeats, ranks, tops,
+            scores,
         )  # fmt: skip
         return ranks
 

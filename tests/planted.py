@@ -84,7 +84,7 @@ def columns(log: Sequence[Event]) -> Columns:
     action = np.arange(len(log)) % 5 + 1
     return Columns(
         user.astype(np.int32), item.astype(np.int32), at_ms.astype(np.int64), value.astype(np.float32),
-        action.astype(np.uint8), surface.astype(np.uint8),
+        action.astype(np.uint8), surface.astype(np.uint8), np.zeros(len(log), np.int32), np.zeros(len(log), np.uint8),
     )  # fmt: skip
 
 

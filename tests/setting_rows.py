@@ -6,6 +6,7 @@ import dataclasses
 from pathlib import Path
 from typing import Any, Literal, get_args, get_origin, get_type_hints
 
+from models.recommend.heads import HeadConfig
 from models.recommend.shortlist import ShortlistConfig
 from models.recommend.state import ModelConfig
 from models.recommend.towers import TowerConfig
@@ -18,9 +19,10 @@ MODEL_TABLES: dict[str, type[Any]] = {
     "model.towers": TowerConfig,
     "model.training": TrainingConfig,
     "model.shortlist": ShortlistConfig,
+    "model.heads": HeadConfig,
 }
 SET_ELSEWHERE = {
-    "model": {"towers", "training", "shortlist", "evaluate_sample", "seed"},
+    "model": {"towers", "training", "shortlist", "heads", "evaluate_sample", "seed"},
     "model.towers": {"text_encoder"},
 }
 """Fields of a model's config that are tables of their own, or that other settings decide."""

@@ -19,7 +19,7 @@ from models.recommend.strict import Rates
 HOUR_MS, DAY_MS = 3_600_000, 86_400_000
 HALF_LIVES_EVENTS = (100, 1_000, 2_000, 10_000)
 HALF_LIVES_MS = (HOUR_MS, DAY_MS, 7 * DAY_MS)
-OWN, DENSE, SPARSE = 11, 12, 11
+OWN, DENSE, SPARSE = 15, 16, 11
 FEATURES = DENSE + SPARSE + 1
 
 F64 = npt.NDArray[np.float64]
@@ -135,7 +135,7 @@ class SlowLog:
             age[event.item] = (now_ms - event.at_ms) / DAY_MS
         for event in self.events:
             idle[event.item] = (now_ms - event.at_ms) / HOUR_MS
-        return np.stack([*rows, np.log1p(idle), np.log1p(age), (seen < 5).astype(float)])
+        return np.stack([*rows, np.log1p(idle), np.log1p(age), (seen < 5).astype(float), *np.zeros((4, self.items))])
 
     def on_surface(self, surface: int) -> F64:
         """Popularity on a surface, [items]; none without one."""

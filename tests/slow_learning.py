@@ -138,7 +138,9 @@ def _again(
     if event.item not in best:
         return rank(scores, allowed, event.item)
     of_user = affinities(counts, event.user, event.at_ms, best)
-    raw = np.concatenate([x[:, best].T, scores[best, None], combiner.bias[best, None], of_user], axis=1)
+    raw = np.concatenate(
+        [x[:, best].T, scores[best, None], combiner.bias[best, None], of_user, np.zeros((len(best), 6))], axis=1
+    )
     inputs = reranker.standardised(raw)
     context = context_of(combiner, counts.history(event.user), event.at_ms)
     final = scores[best] + reranker.corrections(inputs, context)

@@ -25,8 +25,9 @@ from models.recommend.features import (
     sparse_values,
     surface_popularity,
 )
+from models.recommend.feedback import feedback
 from models.recommend.learning import Columns
-from models.recommend.rerank import AT_AFFINITY, HIDDEN, INPUTS, Reranker
+from models.recommend.rerank import AT_AFFINITY, AT_FEEDBACK, HIDDEN, INPUTS, Reranker
 from models.recommend.state import ModelConfig, State
 
 
@@ -71,10 +72,18 @@ def scored(
         state.counts, state.labels, dense[LEVEL], dense[HOTNESS], history, times, pos, rows, len(rows), tag_scratch(),
         inputs[:, AT_AFFINITY:],
     )  # fmt: skip
+    feedback(
+        state.passes, state.counts, state.labels, user, now_ms, rows, len(rows), len(rows), tag_scratch(),
+        inputs[:, AT_FEEDBACK:],
+    )  # fmt: skip
     context = np.zeros(CONTEXTS, np.float32)
     context_of(pos, gap_ms, context)
     final = np.full(n, np.nan)
-    final[rows] = linear[rows] + _corrections(state.reranker, inputs.astype(float), context.astype(float))
+    standard = _standard(state.reranker, inputs.astype(float))
+    hidden = _hidden(state.reranker, standard, context.astype(float))
+    final[rows] = linear[rows] + hidden @ state.reranker.out + standard @ state.reranker.linear
+    of_heads = np.concatenate([standard, hidden, np.ones((len(rows), 1))], axis=1) @ state.heads.weights.T
+    final[rows] += of_heads @ state.heads.share
     return Scored(linear, final, allowed)
 
 
@@ -82,6 +91,7 @@ def _logits(state: State, config: ModelConfig, user: int, pos: int, now_ms: int)
     one = Columns(
         user=np.array([user], np.int32), item=np.zeros(1, np.int32), at_ms=np.array([now_ms]),
         value=np.zeros(1, np.float32), action=np.zeros(1, np.uint8), surface=np.zeros(1, np.uint8),
+        position=np.zeros(1, np.int32), outcome=np.zeros(1, np.uint8),
     )  # fmt: skip
     logits: npt.NDArray[np.float32] = learning.tower_logits(
         state, one, np.array([pos], np.int32), np.ones(1, np.bool_), config
@@ -89,16 +99,17 @@ def _logits(state: State, config: ModelConfig, user: int, pos: int, now_ms: int)
     return logits
 
 
-def _corrections(
-    reranker: Reranker, inputs: npt.NDArray[np.float64], context: npt.NDArray[np.float64]
-) -> npt.NDArray[np.float64]:
+def _standard(reranker: Reranker, inputs: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
     deviation = np.sqrt(np.maximum(reranker.square - reranker.mean**2, 1e-6))
-    standard = np.clip((inputs - reranker.mean) / deviation, -6.0, 6.0)
-    whole = np.concatenate([standard, np.tile(context, (len(inputs), 1))], axis=1)
+    standard: npt.NDArray[np.float64] = np.clip((inputs - reranker.mean) / deviation, -6.0, 6.0)
+    return standard
+
+
+def _hidden(
+    reranker: Reranker, standard: npt.NDArray[np.float64], context: npt.NDArray[np.float64]
+) -> npt.NDArray[np.float64]:
+    whole = np.concatenate([standard, np.tile(context, (len(standard), 1))], axis=1)
     hidden = whole @ reranker.hidden.astype(float) + reranker.offset
     assert hidden.shape[1] == HIDDEN
-    hidden = np.where(hidden > 0, hidden, 0.01 * hidden)
-    corrections: npt.NDArray[np.float64] = hidden @ reranker.out.astype(float) + standard @ reranker.linear.astype(
-        float
-    )
-    return corrections
+    found: npt.NDArray[np.float64] = np.where(hidden > 0, hidden, 0.01 * hidden)
+    return found

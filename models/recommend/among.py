@@ -32,7 +32,7 @@ from models.recommend.features import (
 from models.recommend.ranking import rank_of, top_of
 from models.recommend.rerank import learn_choice, note_inputs
 from models.recommend.second_stage import rank_again, stage_for
-from models.recommend.sources import BASELINE_DECAY, DECAYS, observe
+from models.recommend.sources import BASELINE_DECAY, DECAYS, PASSED, observe
 from models.recommend.strict import (
     DECAYED_POPULARITY,
     MODEL,
@@ -42,8 +42,9 @@ from models.recommend.strict import (
     learn_pairs,
     take_scores,
 )
+from models.recommend.teaching import LESSONS, lessons_of, take_signals, teach
 from models.recommend.toplists import note
-from models.typing import F32, I64
+from models.typing import F32, F64, I64
 
 MISSED = 11
 """Least rank of an item that is not among the candidates: no list of ten holds it."""
@@ -60,6 +61,11 @@ class _Part(NamedTuple):
     first_ms: I64
     surface: F32
     surface_base: I64
+    passed: F32
+    passed_event: I64
+    passed_ms: I64
+    appeal: F32
+    trials: F64
 
 
 @kernel()
@@ -69,9 +75,14 @@ def _gather(counts, rows, count, surface, part):  # type: ignore[no-untyped-def]
         part.seen[x] = counts.seen[row]
         part.last_event[x], part.last_ms[x] = counts.last_event[row], counts.last_ms[row]
         part.first_ms[x] = counts.first_ms[row]
+        part.passed_event[x], part.passed_ms[x] = counts.passed_event[row], counts.passed_ms[row]
+        part.appeal[x] = counts.appeal[row]
     for k in range(DECAYS):
         for x in range(count):
             part.decayed[k, x] = counts.decayed[k, rows[x]]
+    for k in range(PASSED):
+        for x in range(count):
+            part.passed[k, x] = counts.passed[k, rows[x]]
     if surface:
         for x in range(count):
             part.surface[1, x] = counts.surface[surface, rows[x]]
@@ -102,19 +113,20 @@ def _learn_linear(combiner, dense, scratch, logits, rows, count, chance, target,
 
 @kernel(nogil=True)
 def learn_among(  # type: ignore[no-untyped-def]
-    events, histories, counts, labels, combiner, reranker, states, shortlists, scratch, sizes, first, rates, learns,
-    repeats, ranks, tops, scores,
+    events, signals, histories, passes, counts, labels, combiner, reranker, heads, states, shortlists, scratch, sizes,
+    first, rates, learns, repeats, ranks, tops, scores,
 ):  # fmt: skip
     """Rank each scored event among its candidates, learn from it, then count the event.
 
     Args:
-      events ... reranker, rates ... scores: as in `strict.learn_events`, ranks of items that are not among the
+      events ... heads, rates ... scores: as in `strict.learn_events`, ranks of items that are not among the
         candidates being one more than there are candidates, and at least `MISSED`.
       states: the user tower's of the scored events in order, float32 [scored, D].
       shortlists: `Shortlists`. scratch: `Scratch`. sizes: `Sizes`. first: number of the first event in the log.
     """
     most = max(rates.candidates, 0)
-    stage, best, every_best = stage_for(most), np.empty(most, np.int32), np.ones(most, np.bool_)
+    stage, taught_at = stage_for(most + LESSONS), np.empty(LESSONS, np.int32)
+    best, every_best = np.empty(most + LESSONS, np.int32), np.ones(most, np.bool_)
     hit_rows, hit_scores = np.empty(sizes.by_tower, np.int32), np.empty(sizes.by_tower, np.float32)
     room = 0
     rows, places = np.empty(0, np.int32), np.empty(0, np.int32)
@@ -124,17 +136,22 @@ def learn_among(  # type: ignore[no-untyped-def]
     every = np.empty(0, np.bool_)
     anywhere = shortlists.lists.popular.size + len(shortlists.lists.lately) + sizes.fresh + sizes.by_tower
     anywhere += sizes.negatives + LEVELS_READ + 1
-    judged, wants_tops = 0, len(tops) > 0
+    judged, wants_tops, signal = 0, len(tops) > 0, 0
     sparse, touched, mark, gain = scratch.sparse, scratch.touched, scratch.mark, scratch.gain
-    for b in range(len(events.user)):
+    repeat = False
+    for b in range(len(events.user) + 1):
+        if learns:
+            signal = take_signals(passes, counts, heads, events, repeat, signals, signal, b)
+        if b == len(events.user):
+            break
         user, item, at_ms, pos = events.user[b], events.item[b], events.at_ms[b], events.pos[b]
         surface = events.surface[b]
         start = histories.start[user]
         history, times = histories.item[start : start + pos], histories.at_ms[start : start + pos]
+        repeat = False
         if events.scored[b]:
             state = states[judged]
             judged += 1
-            repeat = False
             for k in range(0 if repeats else pos):
                 if history[k] == item:
                     repeat = True
@@ -207,19 +224,26 @@ def learn_among(  # type: ignore[no-untyped-def]
                     top_of(z[:count], every[:count], tops[b, MODEL])
                     take_scores(z, tops[b, MODEL], scores[b])
                     _to_rows(tops[b, MODEL], rows)
+                kept, lessons = 0, 0
                 if most and (wants_tops or (is_found and linear <= most)):
                     kept = best_rows(z[:count], most, places)
                     for x in range(kept):
                         best[x] = rows[places[x]]
-                        put(scratch, best[x], dense, logits, z, places[x])
+                if most and learns and is_found:  # only candidates, since their features are here
+                    lessons = lessons_of(passes, mark, CHOSEN, user, item, at_ms, best[kept:], taught_at)
+                if kept + lessons:
+                    for x in range(kept + lessons):
+                        put(scratch, best[x], dense, logits, z, np.searchsorted(rows[:count], best[x]))
                     for lag in range(read):
                         scratch.own[LEVEL, rows[whole + lag]] = dense[LEVEL, whole + lag]
                         scratch.own[HOTNESS, rows[whole + lag]] = dense[HOTNESS, whole + lag]
                     rank_again(
-                        counts, labels, reranker, scratch.own, scratch.own[OWN], sparse, scratch.logits, scratch.score,
-                        combiner.bias, history, times, pos, gap_ms, best, kept, stage,
+                        counts, labels, reranker, heads, passes, scratch.own, scratch.own[OWN], sparse,
+                        scratch.logits, scratch.score, combiner.bias, user, at_ms, history, times, pos, gap_ms, best,
+                        kept + lessons, kept, stage,
                     )  # fmt: skip
-                    final = stage.final
+                if kept:
+                    final = stage.blended
                     if wants_tops:
                         top_of(final[:kept], every_best[:kept], tops[b, MODEL])
                         take_scores(final, tops[b, MODEL], scores[b])
@@ -229,9 +253,11 @@ def learn_among(  # type: ignore[no-untyped-def]
                         ranks[b, MODEL] = rank_of(final[:kept], every_best[:kept], at)
                         if learns:
                             learn_choice(
-                                reranker, stage.inputs, kept, stage.context, stage.hidden, final, at, rates.rerank
+                                reranker, stage.inputs, kept, stage.context, stage.hidden, stage.final, at, rates.rerank
                             )
                             note_inputs(reranker, stage.raw, kept)
+                if lessons:
+                    teach(counts, heads, passes, user, best, taught_at, kept, lessons, events.outcome[b], stage)
                 if learns:
                     rest = shortlists.lists.known_count[0] - had - taken
                     chance[:whole] = z[:whole]
@@ -266,6 +292,8 @@ def _part(room, counts):  # type: ignore[no-untyped-def]
     return _Part(
         counts.clock, np.empty(room, np.float32), np.empty((DECAYS, room), np.float32), np.empty(room, np.int64),
         np.empty(room, np.int64), np.empty(room, np.int64), np.zeros((2, room), np.float32), counts.surface_base,
+        np.empty((PASSED, room), np.float32), np.empty(room, np.int64), np.empty(room, np.int64),
+        np.empty(room, np.float32), counts.trials,
     )  # fmt: skip
 
 

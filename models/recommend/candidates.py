@@ -13,11 +13,13 @@ import numpy as np
 from models.compiled import kernel
 from models.recommend.combiner import TOWER, Combiner, add_sparse, dot, weights_of
 from models.recommend.features import BASELINE, LINE, OWN, sparse_values
+from models.recommend.heads import Heads
 from models.recommend.labels import ItemLabels
 from models.recommend.pools import Histories
 from models.recommend.rerank import Reranker
 from models.recommend.second_stage import Stage, rank_again, stage_for
 from models.recommend.serving import VECTOR
+from models.recommend.showings import Passes
 from models.recommend.sources import SURFACES, Counts
 from models.typing import F32, I32, I64, U8, Bools
 
@@ -31,9 +33,11 @@ class Known(NamedTuple):
 
     counts: Counts
     histories: Histories
+    passes: Passes
     labels: ItemLabels
     combiner: Combiner
     reranker: Reranker
+    heads: Heads
     augmented: F32
 
 
@@ -235,7 +239,7 @@ def _find_all(known, askers, question, scratch, out):  # type: ignore[no-untyped
             vector = known.augmented[row, VECTOR:]
             scratch.logits[row] = dot(question.states[b], vector) + vector[question.states.shape[1]]
             scratch.scores[row] = out.scores[b, at]
-        _second_stage(known, askers, b, history, times, scratch, out.rows[b], out.scores[b], filled)
+        _second_stage(known, askers, b, question.now_ms, history, times, scratch, out.rows[b], out.scores[b], filled)
         for at in range(filled):
             row = out.rows[b, at]
             by_tower = question.weights[b, TOWER] * scratch.logits[row]
@@ -282,16 +286,17 @@ def _first_stage(augmented, question, b, had, mask, gain, m, scratch, rows, scor
 
 
 @kernel()
-def _second_stage(known, askers, b, history, times, scratch, rows, scores, filled):  # type: ignore[no-untyped-def]
+def _second_stage(known, askers, b, now_ms, history, times, scratch, rows, scores, filled):  # type: ignore[no-untyped-def]
     """Order the first candidates by their final score, and lower the scores behind them so that all sort."""
-    final = scratch.stage.final
+    final = scratch.stage.blended
     count = min(filled, len(final))
     if count == 0:
         return
     own = known.augmented.T
     rank_again(
-        known.counts, known.labels, known.reranker, own, own[OWN + askers.surface[b]], scratch.sparse, scratch.logits,
-        scratch.scores, known.combiner.bias, history, times, len(history), askers.gap_ms[b], rows, count, scratch.stage,
+        known.counts, known.labels, known.reranker, known.heads, known.passes, own, own[OWN + askers.surface[b]],
+        scratch.sparse, scratch.logits, scratch.scores, known.combiner.bias, askers.user[b], now_ms, history, times,
+        len(history), askers.gap_ms[b], rows, count, count, scratch.stage,
     )  # fmt: skip
     order = np.argsort(-final[:count], kind="mergesort")
     again = rows[:count][order]

@@ -8,7 +8,14 @@ import numpy as np
 
 from models.compiled import kernel
 from models.recommend.fastmath import decayed_to, log1p_scaled
-from models.recommend.sources import DECAYS, HALF_LIVES_EVENTS, HALF_LIVES_MS, SURFACE_HALF_LIFE
+from models.recommend.sources import (
+    DECAYS,
+    HALF_LIVES_EVENTS,
+    HALF_LIVES_MS,
+    PASSED_EVENTS,
+    PASSED_MS,
+    SURFACE_HALF_LIFE,
+)
 
 OWN_NAMES = (
     "popularity",
@@ -19,9 +26,14 @@ OWN_NAMES = (
     "idle time",
     "age",
     "few sightings",
+    *(f"passed over of {int(h)} events" for h in PASSED_EVENTS),
+    "passed over of 1 day",
+    "choices beside those expected",
 )
 OWN = len(OWN_NAMES)
 """Features that are the same for everybody."""
+FIRST_PASSED = OWN_NAMES.index("few sightings") + 1
+"""From here on they are of showings, and all zero in a log without any."""
 DENSE_NAMES = (*OWN_NAMES, "popularity on the surface")
 DENSE = len(DENSE_NAMES)
 LEVEL, HOTNESS = 0, 1 + HALF_LIVES_EVENTS.index(1_000.0)
@@ -83,6 +95,23 @@ def dense_features(counts, n, now_ms, out):  # type: ignore[no-untyped-def]
     log1p_scaled(value, np.float32(1.0), bits, out[2 + DECAYS, :n])
     for j in range(n):
         out[3 + DECAYS, j] = np.float32(1.0) if counts.seen[j] < FEW_SIGHTINGS else np.float32(0.0)
+    _passed_features(counts, n, now_ms, bits, value, out)
+
+
+@kernel()
+def _passed_features(counts, n, now_ms, bits, value, out):  # type: ignore[no-untyped-def]
+    if counts.trials[1] == 0:
+        out[FIRST_PASSED:OWN, :n] = np.float32(0.0)
+        return
+    for k in range(len(PASSED_EVENTS)):
+        half = PASSED_EVENTS[k]
+        decayed_to(counts.passed[1 + k, :n], counts.passed_event[:n], counts.clock[0], half, bits, value)
+        log1p_scaled(value, np.float32(10.0), bits, out[FIRST_PASSED + k, :n])
+    for k in range(len(PASSED_MS)):
+        at = len(PASSED_EVENTS) + k
+        decayed_to(counts.passed[1 + at, :n], counts.passed_ms[:n], now_ms, PASSED_MS[k], bits, value)
+        log1p_scaled(value, np.float32(10.0), bits, out[FIRST_PASSED + at, :n])
+    out[OWN - 1, :n] = counts.appeal[:n]
 
 
 @kernel()

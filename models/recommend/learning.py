@@ -7,10 +7,11 @@ import jax
 import numpy as np
 
 from models.errors import ShapeError
-from models.recommend import metrics, pools, sources, step
+from models.recommend import metrics, pools, showings, sources, step
 from models.recommend import shortlist as shortlisting
 from models.recommend.among import learn_among
 from models.recommend.labels import ItemLabels
+from models.recommend.showings import SHORT, Signals
 from models.recommend.state import RECENT_MOST, ModelConfig, State, fit_capacity
 from models.recommend.step import TrainingBatch
 from models.recommend.strict import RANKERS, Events, Rates, learn_events
@@ -25,7 +26,10 @@ _MIX = 2_654_435_761
 
 
 class Columns(NamedTuple):
-    """One batch of learned events in arrival order, [B]; ids are already rows (0: not admitted)."""
+    """One batch of learned events in arrival order, [B]; ids are already rows (0: not admitted).
+
+    ``position`` and ``outcome``: see `strict.Events`.
+    """
 
     user: I32
     item: I32
@@ -33,6 +37,8 @@ class Columns(NamedTuple):
     value: F32
     action: U8
     surface: U8
+    position: I32
+    outcome: U8
 
 
 class Judging(NamedTuple):
@@ -114,8 +120,16 @@ def _bucket(count: int) -> int:
     return max(16, 1 << (count - 1).bit_length())
 
 
-def learn(state: State, columns: Columns, config: ModelConfig, judging: Judging = Judging()) -> Learnt:  # noqa: B008
+def learn(
+    state: State,
+    columns: Columns,
+    config: ModelConfig,
+    judging: Judging = Judging(),  # noqa: B008
+    signals: Signals | None = None,
+) -> Learnt:
     """Rank the batch's sampled events, count every event, and take the tower steps.
+
+    ``signals``: what users did beside, in between.
 
     Every event is judged by histories strict up to it and by tower weights of the batch before.
 
@@ -123,7 +137,14 @@ def learn(state: State, columns: Columns, config: ModelConfig, judging: Judging 
       ShapeError: the batch could overflow a history of ``config.history_most`` events.
     """
     count = len(columns.user)
+    signals = signals or showings.no_signals()
+    rings = np.concatenate([signals.user, columns.user[columns.outcome & SHORT != 0]])
+    state.passes = showings.with_rings(state.passes, rings)
     if count == 0:
+        if len(signals.user):
+            nobody, nothing = np.zeros(0, np.bool_), np.zeros(0, np.int32)
+            towers = _tower_part(state, columns, nothing, nobody, config)
+            _judge(state, columns, signals, nobody, nothing, towers, config, judging, learns=True)
         return Learnt(np.zeros(metrics.SUMS), *_unjudged(0, judging), None)
     if count > config.history_most:
         raise ShapeError(
@@ -141,7 +162,7 @@ def learn(state: State, columns: Columns, config: ModelConfig, judging: Judging 
     _shorten(state, config)
     towers = _tower_part(state, columns, pos, scored, config)
     loss, moved = _learn_towers(state, columns, pos, config)  # computed beside the counting: JAX gives back at once
-    judged = _judge(state, columns, scored, pos, towers, config, judging, learns=True)
+    judged = _judge(state, columns, signals, scored, pos, towers, config, judging, learns=True)
     if state.shortlist is not None:
         _refresh(state, np.concatenate([columns.item, *moved]), config)
     _remember(state, columns)
@@ -162,7 +183,7 @@ def rank(state: State, columns: Columns, config: ModelConfig, judging: Judging =
     pos = state.histories.length[columns.user].astype(np.int32)
     scored = np.ones(count, np.bool_)
     towers = _tower_part(state, columns, pos, scored, config)
-    return _judge(state, columns, scored, pos, towers, config, judging, learns=False)
+    return _judge(state, columns, showings.no_signals(), scored, pos, towers, config, judging, learns=False)
 
 
 def _shorten(state: State, config: ModelConfig) -> None:
@@ -199,6 +220,7 @@ def _tower_part(state: State, columns: Columns, pos: I32, scored: Bools, config:
 def _judge(
     state: State,
     columns: Columns,
+    signals: Signals,
     scored: Bools,
     pos: I32,
     towers: F32,
@@ -211,15 +233,16 @@ def _judge(
     events, rates = Events(*columns, scored=scored, pos=pos), rates_of(config)
     if state.shortlist is None:
         learn_events(
-            events, state.histories, state.counts, state.labels, state.combiner, state.reranker, towers,
-            state.items.used, rates, learns, judging.repeats, judged.ranks, judged.tops, judged.scores,
+            events, signals, state.histories, state.passes, state.counts, state.labels, state.combiner, state.reranker,
+            state.heads, towers, state.items.used, rates, learns, judging.repeats, judged.ranks, judged.tops,
+            judged.scores,
         )  # fmt: skip
     else:
         sizes = shortlisting.sizes_of(config.shortlist, config.towers, config.seed)
         learn_among(
-            events, state.histories, state.counts, state.labels, state.combiner, state.reranker, towers,
-            state.shortlist.of_kernel(), state.shortlist.scratch, sizes, state.learned_events, rates, learns,
-            judging.repeats, judged.ranks, judged.tops, judged.scores,
+            events, signals, state.histories, state.passes, state.counts, state.labels, state.combiner, state.reranker,
+            state.heads, towers, state.shortlist.of_kernel(), state.shortlist.scratch, sizes, state.learned_events,
+            rates, learns, judging.repeats, judged.ranks, judged.tops, judged.scores,
         )  # fmt: skip
     return judged
 
@@ -293,9 +316,9 @@ def _remember(state: State, columns: Columns) -> None:
 
 def hide(state: State, users: Sequence[int], items: Sequence[int], config: ModelConfig) -> None:
     """Note that users want to see items no more."""
-    state.hidden = pools.reserve(state.hidden, len(users) * 2 * int(state.hidden.room.max() + pools.FIRST_ROOM))
-    for user, item in zip(users, items, strict=True):
-        pools.add(state.hidden, user, item, np.float32(1.0), config.history_most)
+    state.hidden = pools.with_pairs(
+        state.hidden, np.array(users, np.int32), np.array(items, np.int32), config.history_most
+    )
 
 
 def list_items(state: State, rows: I32, content: F32, labels: ItemLabels, config: ModelConfig) -> None:
@@ -337,6 +360,8 @@ def evict_expired(state: State, config: ModelConfig) -> tuple[list[tuple[str, in
             gone[rows] = True
             pools.scrub_histories(state.histories, gone)
             pools.scrub_rows(state.hidden, gone)
+            showings.scrub_passes(state.passes, gone)
+            state.heads.item[gone[state.heads.item]] = 0
             for pool in (state.counts.after, state.counts.before, state.counts.company):
                 lengths = pool.length.copy()
                 pools.scrub_rows(pool, gone)
@@ -350,7 +375,16 @@ def evict_expired(state: State, config: ModelConfig) -> tuple[list[tuple[str, in
         users = state.users.evict(rows.tolist())
         state.histories.length[rows] = 0
         state.hidden.length[rows] = 0
+        forget_users(state, rows)
     return items, users
+
+
+def forget_users(state: State, rows: I32) -> None:
+    """Nobody stands in these user rows any more: forget what was shown to them, and what they chose last."""
+    showings.forget_users(state.passes, rows)
+    theirs = np.isin(state.heads.user, rows)
+    for column in (state.heads.user, state.heads.item, state.heads.inputs, state.heads.hidden):
+        column[theirs] = 0
 
 
 def withdraw_items(state: State, rows: I32) -> None:

@@ -227,6 +227,14 @@ def add(rows, r, key, weight, most):  # type: ignore[no-untyped-def]
     rows.weight[at] += weight
 
 
+def with_pairs(rows: Rows, r: I32, keys: I32, most: int) -> Rows:
+    """The same rows with one more of each pair of a row of ``r`` and a key."""
+    rows = reserve(rows, len(r) * 2 * int(rows.room.max() + FIRST_ROOM))
+    for row, key in zip(r.tolist(), keys.tolist(), strict=True):
+        add(rows, row, key, np.float32(1.0), most)
+    return rows
+
+
 @kernel()
 def append(histories, r, item, value, at_ms, action, most):  # type: ignore[no-untyped-def]
     """Append one event to the history of user row ``r`` and return its place in it.

@@ -9,14 +9,19 @@ from typing import NamedTuple
 import numpy as np
 
 from models.compiled import kernel
-from models.recommend.affinity import AFFINITY_NAMES
-from models.recommend.features import DENSE, DENSE_NAMES, SPARSE, SPARSE_NAMES
+from models.recommend.affinity import AFFINITIES, AFFINITY_NAMES
+from models.recommend.features import DENSE, DENSE_NAMES, FIRST_PASSED, OWN, SPARSE, SPARSE_NAMES
+from models.recommend.feedback import FEEDBACK_NAMES
 from models.typing import F32, F64
 
 HIDDEN = 32
-INPUT_NAMES = (*DENSE_NAMES, *SPARSE_NAMES, "tower", "linear score", "bias", *AFFINITY_NAMES)
+INPUT_NAMES = (*DENSE_NAMES, *SPARSE_NAMES, "tower", "linear score", "bias", *AFFINITY_NAMES, *FEEDBACK_NAMES)
 INPUTS = len(INPUT_NAMES)
 AT_SCORE, AT_BIAS, AT_AFFINITY = DENSE + SPARSE + 1, DENSE + SPARSE + 2, DENSE + SPARSE + 3
+AT_FEEDBACK = AT_AFFINITY + AFFINITIES
+OF_SHOWINGS = (*range(FIRST_PASSED, OWN), *range(AT_FEEDBACK, INPUTS))
+"""Inputs that are all zero in a log of choices alone. The network starts without them, so that such a log is learned as
+if they weren't there, and the first skip of a stream moves nothing before it is known what skips say."""
 _LIMIT = np.float32(6.0)
 """Standard deviations at which an input is cut off."""
 _SLOPE = np.float32(0.01)
@@ -52,8 +57,11 @@ def empty_reranker(contexts: int, *, seed: int) -> Reranker:
     generator = np.random.default_rng([seed, 1])
     shape = (INPUTS + contexts, HIDDEN)
     first = np.float32(1e-2)
+    others = np.setdiff1d(np.arange(INPUTS + contexts), OF_SHOWINGS)
+    hidden = np.zeros(shape, np.float32)
+    hidden[others] = generator.standard_normal((len(others), HIDDEN)) / np.sqrt(INPUTS - len(OF_SHOWINGS))
     return Reranker(
-        (generator.standard_normal(shape) / np.sqrt(INPUTS)).astype(np.float32),
+        hidden,
         np.zeros(HIDDEN, np.float32), np.zeros(HIDDEN, np.float32), np.zeros(INPUTS, np.float32),
         np.full(shape, first), np.full(HIDDEN, first), np.full(HIDDEN, first), np.full(INPUTS, first),
         np.zeros(INPUTS), np.ones(INPUTS), np.zeros(1),

@@ -11,7 +11,18 @@ from models.compiled import kernel
 from models.recommend.affinity import TagScratch, affinities, tag_scratch
 from models.recommend.combiner import CONTEXTS, TOWER, context_of
 from models.recommend.features import DENSE, HOTNESS, LEVEL, OWN, SPARSE
-from models.recommend.rerank import AT_AFFINITY, AT_BIAS, AT_SCORE, HIDDEN, INPUTS, corrections, standardise
+from models.recommend.feedback import feedback
+from models.recommend.heads import add_heads
+from models.recommend.rerank import (
+    AT_AFFINITY,
+    AT_BIAS,
+    AT_FEEDBACK,
+    AT_SCORE,
+    HIDDEN,
+    INPUTS,
+    corrections,
+    standardise,
+)
 from models.typing import F32
 
 
@@ -20,13 +31,15 @@ class Stage(NamedTuple):
 
     Attributes:
       raw, inputs: as they are and standardised, float32 [C, INPUTS]. hidden: float32 [C, HIDDEN].
-      final: scores after the second stage, float32 [C]. context: float32 [CONTEXTS]. tags: see `TagScratch`.
+      final: scores after the second stage, float32 [C]. blended: with what the heads add, float32 [C].
+      context: float32 [CONTEXTS]. tags: see `TagScratch`.
     """
 
     raw: F32
     inputs: F32
     hidden: F32
     final: F32
+    blended: F32
     context: F32
     tags: TagScratch
 
@@ -38,6 +51,7 @@ def stage_for(most):  # type: ignore[no-untyped-def]
         np.empty((most, INPUTS), np.float32),
         np.empty((most, INPUTS), np.float32),
         np.empty((most, HIDDEN), np.float32),
+        np.empty(most, np.float32),
         np.empty(most, np.float32),
         np.empty(CONTEXTS, np.float32),
         tag_scratch(),
@@ -66,13 +80,18 @@ def fill_inputs(own, surface, sparse, logits, score, bias, rows, count, out):  #
 
 @kernel()
 def rank_again(  # type: ignore[no-untyped-def]
-    counts, labels, reranker, own, surface, sparse, logits, score, bias, history, times, pos, gap_ms, rows, count, stage
-):
-    """Fill ``stage.final`` with the final scores of the candidates: the linear stage's and the re-ranker's correction.
+    counts, labels, reranker, heads, passes, own, surface, sparse, logits, score, bias, user, now_ms, history, times,
+    pos, gap_ms, rows, count, lessons, stage,
+):  # fmt: skip
+    """Fill ``stage.final`` and ``stage.blended`` with the final scores of the candidates.
+
+    The former is the linear stage's with the re-ranker's correction, which learns; the latter, with what the heads add,
+    is what orders.
 
     Args:
-      own ... bias: see `fill_inputs`. history, times: of the user, oldest first; the first ``pos`` count.
-      gap_ms: since the last of them; -1: none. rows: candidates, of which the first ``count`` are ranked.
+      heads: `Heads`. passes: `Passes`. own ... bias: see `fill_inputs`. user: row. now_ms: event time.
+      history, times: of the user, oldest first; the first ``pos`` count. gap_ms: since the last of them; -1: none.
+      rows: candidates, of which the first ``count`` are ranked. lessons: see `feedback`.
     """
     context_of(pos, gap_ms, stage.context)
     fill_inputs(own, surface, sparse, logits, score, bias, rows, count, stage.raw)
@@ -80,8 +99,11 @@ def rank_again(  # type: ignore[no-untyped-def]
         counts, labels, own[LEVEL], own[HOTNESS], history, times, pos, rows, count, stage.tags,
         stage.raw[:, AT_AFFINITY:],
     )  # fmt: skip
+    feedback(passes, counts, labels, user, now_ms, rows, count, lessons, stage.tags, stage.raw[:, AT_FEEDBACK:])
     stage.inputs[:count] = stage.raw[:count]
     standardise(reranker, stage.inputs, count)
     corrections(reranker, stage.inputs, count, stage.context, stage.hidden, stage.final)
     for x in range(count):
         stage.final[x] += score[rows[x]]
+        stage.blended[x] = stage.final[x]
+    add_heads(heads, stage.inputs, stage.hidden, count, stage.blended)

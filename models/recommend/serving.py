@@ -51,6 +51,10 @@ def augment_rows(counts: Counts, vectors: F32, combiner: Combiner, rows: I32, no
         last_ms=counts.last_ms[rows],
         first_ms=counts.first_ms[rows],
         surface=np.ascontiguousarray(counts.surface[:, rows]),
+        passed=np.ascontiguousarray(counts.passed[:, rows]),
+        passed_event=counts.passed_event[rows],
+        passed_ms=counts.passed_ms[rows],
+        appeal=counts.appeal[rows],
     )
     biases = combiner._replace(
         bias=combiner.bias[rows], surface_bias=np.ascontiguousarray(combiner.surface_bias[:, rows])

@@ -40,6 +40,15 @@ SURFACE_EPOCH = 64
 _NO_EVIDENCE = np.float32(1e-12)
 """A forward-decayed count brought down below this is dropped: its logarithm is 0 already, and denormals are slow."""
 
+PASSED_EVENTS, PASSED_MS = (100.0, 1_000.0), (86_400_000.0,)
+"""Half-lives of the decayed counts of showings that ended without a choice."""
+PASSED = 1 + len(PASSED_EVENTS) + len(PASSED_MS)
+COMPLETE, LIKE, HIDE = 0, 1, 2
+OUTCOMES = 3
+"""What became of an item beside being chosen."""
+PLACES = 9
+"""Places in a slate told apart, see `showings.place_of`; 0 is none."""
+
 NEAR, FAR, COMPANY = 5, 10, 50
 """Places back that a transition reaches: of the baseline, of the counts; and that co-occurrence reaches."""
 
@@ -55,6 +64,14 @@ class Counts(NamedTuple):
       last_ms, first_ms: event time of the item's last and first event, int64 [N].
       surface: forward-decayed counts by surface, float32 [SURFACES, N]; surface_base: clock that they weigh 1 at, [1].
       value_sum, value_count: of the values that events on the item carried, float32 [N].
+      passed: showings that ended without a choice: all of them, then decayed counts at the item's last one, float32
+        [PASSED, N]. passed_event, passed_ms: value of ``clock`` and event time of that one, int64 [N].
+      taken: showings that ended with a choice, and how many were to be expected of the item's showings by surface and
+        place in the slate, float32 [2, N]. appeal: the logarithm of their smoothed ratio, float32 [N].
+      examined: showings that ended with a choice, and all, by surface and place, float64 [SURFACES, PLACES, 2].
+      outcomes: completions, likes, and hides or dislikes, float32 [OUTCOMES, N].
+      trials: choices and showings that ended without one, of these the latter, and the sums of ``outcomes``, float64
+        [2 + OUTCOMES].
       tag_events: events on items with each tag, their sum at code 0, float64 [TAG_CODES]: a float32 stops at 2^24.
       after: what followed within 10 events. before: what came before, weight 0.8^n.
       company: items in the same histories, at most 50 events apart, each pair of events 1.
@@ -71,6 +88,14 @@ class Counts(NamedTuple):
     surface_base: I64
     value_sum: F32
     value_count: F32
+    passed: F32
+    passed_event: I64
+    passed_ms: I64
+    taken: F32
+    appeal: F32
+    examined: F64
+    outcomes: F32
+    trials: F64
     tag_events: F64
     after: Successors
     before: Rows
@@ -84,13 +109,17 @@ def empty_counts(rows: int) -> Counts:
         np.zeros(1, np.int64), np.zeros(rows, np.float32), np.zeros((DECAYS, rows), np.float32),
         np.zeros(rows, np.int64), np.zeros(rows, np.int64), np.zeros(rows, np.int64),
         np.zeros((SURFACES, rows), np.float32), np.zeros(1, np.int64),
-        np.zeros(rows, np.float32), np.zeros(rows, np.float32), np.zeros(TAG_CODES),
+        np.zeros(rows, np.float32), np.zeros(rows, np.float32),
+        np.zeros((PASSED, rows), np.float32), np.zeros(rows, np.int64), np.zeros(rows, np.int64),
+        np.zeros((2, rows), np.float32), np.zeros(rows, np.float32), np.zeros((SURFACES, PLACES, 2)),
+        np.zeros((OUTCOMES, rows), np.float32), np.zeros(2 + OUTCOMES), np.zeros(TAG_CODES),
         empty_successors(rows), empty_rows(rows), empty_company(rows), np.zeros(rows, np.bool_),
     )  # fmt: skip
 
 
 PER_ITEM = (
-    "seen", "decayed", "last_event", "last_ms", "first_ms", "surface", "value_sum", "value_count", "changed",
+    "seen", "decayed", "last_event", "last_ms", "first_ms", "surface", "value_sum", "value_count",
+    "passed", "passed_event", "passed_ms", "taken", "appeal", "outcomes", "changed",
 )  # fmt: skip
 """Fields whose last axis is the item row."""
 POOLS = {"after": Successors, "before": Rows, "company": Company}
@@ -133,6 +162,9 @@ def forget_item(counts, tags, row):  # type: ignore[no-untyped-def]
     counts.surface[:, row] = 0.0
     counts.value_sum[row] = counts.value_count[row] = 0.0
     counts.last_event[row] = counts.last_ms[row] = counts.first_ms[row] = 0
+    counts.passed[:, row] = counts.taken[:, row] = counts.outcomes[:, row] = 0.0
+    counts.appeal[row] = 0.0
+    counts.passed_event[row] = counts.passed_ms[row] = 0
     counts.after.length[row] = counts.before.length[row] = counts.company.length[row] = 0
     counts.changed[row] = True
 
@@ -180,7 +212,8 @@ def age_surfaces(counts):  # type: ignore[no-untyped-def]
 
 
 @kernel()
-def _count_surface(counts, surface, item):  # type: ignore[no-untyped-def]
+def count_surface(counts, surface, item):  # type: ignore[no-untyped-def]
+    """Count one showing of ``item`` on a surface, whatever came of it."""
     age_surfaces(counts)
     age = (counts.clock[0] - counts.surface_base[0]) / SURFACE_HALF_LIFE
     counts.surface[surface, item] += np.float32(2.0**age)
@@ -219,7 +252,7 @@ def observe(counts, tags, history, pos, item, at_ms, value, surface, successors)
     counts.last_event[item] = clock
     counts.last_ms[item] = max(at_ms, counts.last_ms[item])
     if surface:
-        _count_surface(counts, surface, item)
+        count_surface(counts, surface, item)
     if not np.isnan(value):
         counts.value_sum[item] += value
         counts.value_count[item] += np.float32(1.0)

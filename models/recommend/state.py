@@ -10,15 +10,18 @@ from numpy.typing import NDArray
 
 from models.errors import ConfigError, StateError
 from models.recommend import combiner as combining
+from models.recommend import heads as heading
 from models.recommend import labels as labelling
-from models.recommend import pools, rerank, sources, step
+from models.recommend import pools, rerank, showings, sources, step
 from models.recommend import shortlist as shortlisting
 from models.recommend.combiner import CONTEXTS, Combiner
+from models.recommend.heads import HeadConfig, Heads
 from models.recommend.labels import ItemLabels
 from models.recommend.metrics import SUMS
 from models.recommend.pools import Histories, Rows
 from models.recommend.rerank import Reranker
 from models.recommend.shortlist import Shortlist, ShortlistConfig
+from models.recommend.showings import Passes
 from models.recommend.sources import Counts
 from models.recommend.step import Learned
 from models.recommend.towers import TowerConfig
@@ -40,6 +43,7 @@ class ModelConfig:
       combiner_rate, bias_rate, surface_rate, rerank_rate: learning rates of the combiner, of its bias an item, of that
         on a surface, and of the re-ranker. successor_rate, company_rate: of what a pair of items adds to a score.
       candidates: items that the re-ranker orders again; 0 leaves the order to the combiner.
+      impression_window_ms: how long an impression may wait for its choice before it counts as passed over.
       evaluate_sample: share of events that is ranked before it is learned; the combiner learns from these.
       dedupe_window: event ids remembered. min_count: sightings before an item gets a row.
       item_ttl_days, user_ttl_days: days of event time unseen after which a row is freed; 0 keeps for ever.
@@ -49,6 +53,7 @@ class ModelConfig:
     towers: TowerConfig = dataclasses.field(default_factory=TowerConfig)
     training: TrainingConfig = dataclasses.field(default_factory=TrainingConfig)
     shortlist: ShortlistConfig = dataclasses.field(default_factory=ShortlistConfig)
+    heads: HeadConfig = dataclasses.field(default_factory=HeadConfig)
     successors: int = 256
     history_most: int = 4096
     combiner_rate: float = 1.0
@@ -58,6 +63,7 @@ class ModelConfig:
     company_rate: float = 0.03
     surface_rate: float = 0.1
     candidates: int = 64
+    impression_window_ms: int = 600_000
     evaluate_sample: float = 1.0
     dedupe_window: int = 200_000
     min_count: int = 1
@@ -72,6 +78,11 @@ class ModelConfig:
         for name in ("successors", "history_most", "min_count", "evict_every"):
             if getattr(self, name) < 1:
                 raise ConfigError(f"{name} must be a whole number >= 1, got {getattr(self, name)}")
+        if not 0 <= self.impression_window_ms <= 30 * 86_400_000:
+            raise ConfigError(
+                f"impression_window_ms must be between 0 and {30 * 86_400_000}, 30 days, "
+                f"got {self.impression_window_ms}; 600000 is ten minutes"
+            )
         needed = self.training.windows * self.towers.window + self.training.places
         if self.training.candidates < needed:
             raise ConfigError(
@@ -87,7 +98,8 @@ class State:
     Attributes:
       live: whether the catalogue has the item, bool [items.capacity].
       withdrawn: whether a tombstone took it from the catalogue; neither is so of items only seen in interactions.
-      hidden: per user, the items hidden or disliked. recent: user rows of the last learned events (a ring).
+      hidden: per user, the items hidden or disliked. passes: per user, what was shown and not chosen.
+      recent: user rows of the last learned events (a ring).
       learned_events, repeated_events: events learned; events left out as repeats of an ``event_id``.
       surfaces: code of each surface, in the order of their first event. labels: tags, creators and years.
       newest_ms: newest event time learned. totals: added-up `metrics.sums` since the log's start.
@@ -101,10 +113,12 @@ class State:
     withdrawn: Bools
     histories: Histories
     hidden: Rows
+    passes: Passes
     counts: Counts
     labels: ItemLabels
     combiner: Combiner
     reranker: Reranker
+    heads: Heads
     towers: Learned
     recent: I32
     known_ids: dict[str, None]
@@ -128,10 +142,12 @@ def fresh(config: ModelConfig) -> State:
         withdrawn=np.zeros(n, np.bool_),
         histories=pools.empty_histories(u),
         hidden=pools.empty_rows(u),
+        passes=showings.empty_passes(u, window_ms=config.impression_window_ms),
         counts=sources.empty_counts(n),
         labels=labelling.empty_labels(n),
         combiner=combining.empty_combiner(n),
         reranker=rerank.empty_reranker(CONTEXTS, seed=config.seed),
+        heads=heading.empty_heads(config.heads),
         towers=step.fresh(config.towers, rows=n, seed=config.seed),
         recent=np.zeros(RECENT_MOST, np.int32),
         known_ids={},
@@ -156,11 +172,12 @@ def fit_capacity(state: State, config: ModelConfig) -> None:
     if u > len(state.histories.start):
         state.histories = pools.with_capacity(state.histories, u)
         state.hidden = pools.with_capacity(state.hidden, u)
+        state.passes = showings.with_users(state.passes, u)
 
 
 _SCALARS = ("step", "learned_events", "repeated_events", "newest_ms")
 _POOLS = {"histories": Histories, "hidden": Rows}
-_TABLES: dict[str, Any] = {"labels": ItemLabels, "combiner": Combiner, "reranker": Reranker}
+_TABLES: dict[str, Any] = {"labels": ItemLabels, "combiner": Combiner, "reranker": Reranker, "heads": Heads}
 
 
 def to_arrays(state: State) -> Arrays:
@@ -174,6 +191,7 @@ def to_arrays(state: State) -> Arrays:
         arrays |= _pool_arrays(f"counts/{part}", value) if part in sources.POOLS else {f"counts/{part}": value.copy()}
     for name in _TABLES:
         arrays |= {f"{name}/{part}": value.copy() for part, value in getattr(state, name)._asdict().items()}
+    arrays |= {f"passes/{part}": value for part, value in showings.compacted(state.passes)._asdict().items()}
     leaves = jax.tree.leaves(state.towers)
     arrays |= {f"towers/{at:03d}": np.array(leaf) for at, leaf in enumerate(leaves)}
     used = min(state.learned_events, RECENT_MOST)
@@ -231,6 +249,7 @@ def from_arrays(arrays: Arrays, config: ModelConfig) -> State:
             withdrawn=np.array(arrays["withdrawn"]),
             histories=pool(Histories, "histories"),
             hidden=pool(Rows, "hidden"),
+            passes=_passes(part("passes"), config),
             counts=Counts(**counts),
             **tables,
             surfaces={surface: code for code, surface in enumerate(surfaces, start=1)},
@@ -243,10 +262,17 @@ def from_arrays(arrays: Arrays, config: ModelConfig) -> State:
         if part("shortlist") and items.used > config.shortlist.exact_items:
             saved = part("shortlist")
             state.shortlist = shortlisting.from_arrays(saved, items.capacity, config.shortlist, config.towers)
+        state.heads.share[:] = heading.share_of(config.heads)
     except KeyError as error:
         raise StateError(f"the saved state has no array {error}; it was written by another version") from error
     _refuse_other_shapes(state, leaves, loaded)
     return state
+
+
+def _passes(arrays: Arrays, config: ModelConfig) -> Passes:
+    passes = Passes(**{name: np.array(arrays[name]) for name in Passes._fields})
+    passes.window_ms[:] = config.impression_window_ms
+    return passes
 
 
 def _refuse_other_shapes(state: State, leaves: list[Any], loaded: list[NDArray[Any]]) -> None:
@@ -255,7 +281,9 @@ def _refuse_other_shapes(state: State, leaves: list[Any], loaded: list[NDArray[A
     pairs = list(zip(leaves, loaded, strict=True))
     fresh_counts, columns = sources.empty_counts(n), [name for name in Counts._fields if name not in sources.POOLS]
     pairs += [(getattr(fresh_counts, name), getattr(state.counts, name)) for name in columns]
-    tables = (labelling.empty_labels(n), combining.empty_combiner(n), rerank.empty_reranker(CONTEXTS, seed=0))
+    heads = heading.empty_heads(HeadConfig())
+    tables = (labelling.empty_labels(n), combining.empty_combiner(n), rerank.empty_reranker(CONTEXTS, seed=0), heads)
+    pairs += zip(showings.sized_as(state.passes), state.passes, strict=True)
     for table, name in zip(tables, _TABLES, strict=True):
         pairs += zip(table, getattr(state, name), strict=True)
     for wanted, saved in pairs:

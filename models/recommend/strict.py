@@ -27,6 +27,7 @@ from models.recommend.ranking import rank_of, top_of
 from models.recommend.rerank import learn_choice, note_inputs
 from models.recommend.second_stage import rank_again, stage_for
 from models.recommend.sources import BASELINE_DECAY, observe
+from models.recommend.teaching import LESSONS, lessons_of, take_signals, teach
 from models.typing import F32, I32, I64, U8, Bools
 
 UNRANKED = np.float32(np.inf)
@@ -42,6 +43,8 @@ class Events(NamedTuple):
     Attributes:
       user, item: rows, int32. at_ms: event time, int64. value: float32, NaN where none.
       action: code, uint8. surface: code, uint8.
+      position: 1-based place in the slate that it came from, 0 where not known, int32.
+      outcome: what it says beside the choice, bits as `showings.COMPLETED`, uint8.
       scored: whether it is ranked before it is learned. pos: place in the user's history (`append`), int32.
     """
 
@@ -51,6 +54,8 @@ class Events(NamedTuple):
     value: F32
     action: U8
     surface: U8
+    position: I32
+    outcome: U8
     scored: Bools
     pos: I32
 
@@ -151,13 +156,16 @@ def take_scores(score, places, out):  # type: ignore[no-untyped-def]
 
 @kernel(nogil=True)
 def learn_events(  # type: ignore[no-untyped-def]
-    events, histories, counts, labels, combiner, reranker, tower, n, rates, learns, repeats, ranks, tops, scores
-):
+    events, signals, histories, passes, counts, labels, combiner, reranker, heads, tower, n, rates, learns, repeats,
+    ranks, tops, scores,
+):  # fmt: skip
     """Rank each scored event against all seen items, learn from it, then count the event.
 
     Args:
       events: `Events`; every event that is learned stands already in ``histories`` at its ``pos``.
-      labels: `ItemLabels`. tower: the tower's logits of the scored events in order, float32 [scored, >= n].
+      signals: `Signals`: what else was done, taken in between; none where nothing is learned. passes: `Passes`.
+      labels: `ItemLabels`. heads: `Heads`.
+      tower: the tower's logits of the scored events in order, float32 [scored, >= n].
       n: item rows in use. rates: `Rates`.
       learns: False only ranks, on the state as it is: ``pos`` is then the length of the user's history.
       repeats: whether items that the user has had are ranked too, and events on them scored.
@@ -172,20 +180,25 @@ def learn_events(  # type: ignore[no-untyped-def]
     touched, is_touched = np.empty(n, np.int32), np.zeros(n, np.bool_)
     allowed, bits = np.empty(n, np.bool_), np.empty(n, np.int32)
     z, chance = np.empty(n, np.float32), np.empty(n, np.float32)
-    rows, every = np.empty(most, np.int32), np.ones(most, np.bool_)
-    stage = stage_for(most)
-    final = stage.final
-    judged, wants_tops = 0, len(tops) > 0
-    for b in range(len(events.user)):
+    rows, every = np.empty(most + LESSONS, np.int32), np.ones(most, np.bool_)
+    stage, places = stage_for(most + LESSONS), np.empty(LESSONS, np.int32)
+    final = stage.blended
+    judged, wants_tops, signal = 0, len(tops) > 0, 0
+    repeat = False
+    for b in range(len(events.user) + 1):
+        if learns:
+            signal = take_signals(passes, counts, heads, events, repeat, signals, signal, b)
+        if b == len(events.user):
+            break
         user, item, at_ms, pos = events.user[b], events.item[b], events.at_ms[b], events.pos[b]
         surface = events.surface[b]
         start = histories.start[user]
         history = histories.item[start : start + pos]
         times = histories.at_ms[start : start + pos]
+        repeat = False
         if events.scored[b]:
             logits = tower[judged, :n]
             judged += 1
-            repeat = False
             for k in range(0 if repeats else pos):
                 if history[k] == item:
                     repeat = True
@@ -225,12 +238,14 @@ def learn_events(  # type: ignore[no-untyped-def]
                 if wants_tops and not most:
                     top_of(z, allowed, tops[b, MODEL])
                     take_scores(z, tops[b, MODEL], scores[b])
-                if most and (wants_tops or linear <= most):
-                    count = best_rows(z, most, rows)
+                count = best_rows(z, most, rows) if most and (wants_tops or linear <= most) else 0
+                lessons = lessons_of(passes, allowed, True, user, item, at_ms, rows[count:], places) if learns else 0
+                if most:
                     rank_again(
-                        counts, labels, reranker, dense, dense[OWN], sparse, logits, z, combiner.bias, history, times,
-                        pos, gap_ms, rows, count, stage,
+                        counts, labels, reranker, heads, passes, dense, dense[OWN], sparse, logits, z, combiner.bias,
+                        user, at_ms, history, times, pos, gap_ms, rows, count + lessons, count, stage,
                     )  # fmt: skip
+                if count:
                     if wants_tops:
                         top_of(final[:count], every, tops[b, MODEL])
                         take_scores(final, tops[b, MODEL], scores[b])
@@ -242,9 +257,12 @@ def learn_events(  # type: ignore[no-untyped-def]
                         ranks[b, MODEL] = rank_of(final[:count], every, target)
                         if learns:
                             learn_choice(
-                                reranker, stage.inputs, count, stage.context, stage.hidden, final, target, rates.rerank
-                            )
+                                reranker, stage.inputs, count, stage.context, stage.hidden, stage.final, target,
+                                rates.rerank,
+                            )  # fmt: skip
                             note_inputs(reranker, stage.raw, count)
+                if most and learns:
+                    teach(counts, heads, passes, user, rows, places, count, lessons, events.outcome[b], stage)
                 if learns:
                     chance[:] = z
                     softmax_in_place(chance, bits)

@@ -253,6 +253,9 @@ class ItemState(Record, frozen=True, kw_only=True):
       surface_popularity: float32 [S], counts by surface from code 1 on, decayed up to the clock; surface_bias: what
         each adds to the score; both may be empty.
       value_sum, value_count: of the values that interactions with it carried.
+      feedback: float32: what became of its showings, decayed up to a clock of their own, see ``Counts``: passed over,
+        taken and expected, outcomes; empty where nothing but choices was ever told. feedback_events, feedback_ms: that
+        clock.
     """
 
     item_id: Id
@@ -279,6 +282,9 @@ class ItemState(Record, frozen=True, kw_only=True):
     surface_bias: Floats = b""
     value_sum: Float32 = 0.0
     value_count: Annotated[float, Meta(ge=0.0, le=rules.MAX_FLOAT32)] = 0.0
+    feedback: Floats = b""
+    feedback_events: Count = 0
+    feedback_ms: TimeMs = 0
 
 
 class Tensor(Record, frozen=True, kw_only=True):

@@ -76,13 +76,17 @@ MAX_DURATION_S: Final = 31_536_000.0
 LEARNED_ACTIONS: Final = frozenset({"click", "play", "complete", "like", "rate", "share", "purchase", "search-click"})
 """The user chose this item: it is scored as a target, learned, and joins the history."""
 POSITIVE_ACTIONS: Final = LEARNED_ACTIONS | {"progress"}
-"""Speaks for the item. ``progress`` repeats many times a play, so it is counted and not learned as a new choice."""
+"""Speaks for the item. ``progress`` repeats many times a play, so it is not learned as a new choice."""
 NEGATIVE_ACTIONS: Final = frozenset({"dislike", "skip", "hide"})
 """Speaks against the item."""
 HIDING_ACTIONS: Final = frozenset({"dislike", "hide"})
 """After one of these the item is never shown to that user again, whatever the settings say."""
 REWATCHABLE_ACTIONS: Final = frozenset({"impression", "progress", "skip"})
 """Default: the item may be shown again after these. The recommender's settings may widen it, never by a hiding one."""
+COMPLETE_FROM: Final = 0.9
+"""Share of an item from which a choice counts as completed, as the action ``complete`` does."""
+SHORT_DWELL_MS: Final = 3_000
+"""A choice that lasted less, ms, without being completed, was left at once: it counts as passed over."""
 ACTION_WORDS: Final = POSITIVE_ACTIONS | NEGATIVE_ACTIONS | {"impression"}
 
 KNOWN_FILTERS: Final = frozenset({"tags", "language", "creator", "max_duration_s"})

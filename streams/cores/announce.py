@@ -15,7 +15,7 @@ from models.typing import F32, I32
 from streams.contract.arrays import tensor_from_array
 from streams.contract.events import ItemState, ModelWeights
 from streams.cores.item_states import states_of
-from streams.cores.weights import dense_arrays, weights_hash
+from streams.cores.weights import Dense, dense_arrays, weights_hash
 
 TOWER_KEY: Final = "hybrid"
 """Key of the one record on ``model-weights.v1``."""
@@ -121,7 +121,9 @@ class Announcer:
         return looked_at[taken], vectors[taken]
 
     def _weights(self, state: State, item_states: int) -> ModelWeights:
-        arrays = dense_arrays(state.combiner, state.reranker, state.towers.weights)
+        arrays = dense_arrays(
+            Dense(state.combiner, state.reranker, state.heads, state.counts.trials, state.towers.weights)
+        )
         return ModelWeights(
             version=state.learned_events,
             step=state.step,

@@ -14,7 +14,8 @@ from numpy.typing import NDArray
 from models.recommend import pools, sources
 from models.recommend.labels import ItemLabels
 from models.recommend.pools import Company, Rows, Successors
-from models.recommend.sources import SURFACE_HALF_LIFE, SURFACES, Counts
+from models.recommend.showings import appeal_of
+from models.recommend.sources import OUTCOMES, PASSED, SURFACE_HALF_LIFE, SURFACES, Counts
 from models.recommend.state import State
 from models.typing import F32, I32, I64
 from streams.contract.arrays import floats_from_bytes, rows_from_bytes
@@ -22,6 +23,8 @@ from streams.contract.events import ItemState
 
 P = TypeVar("P", Rows, Successors, Company)
 NO_SURFACES: Final = bytes(4 * (SURFACES - 1))
+FEEDBACK: Final = PASSED + 2 + OUTCOMES
+NO_FEEDBACK: Final = bytes(4 * FEEDBACK)
 MOST_DOUBLINGS = 120.0
 """Half-lives between two clocks that still fit a float32."""
 
@@ -43,6 +46,8 @@ class Columns(NamedTuple):
       surface: decayed to ``last_event``, without code 0, float32 [SURFACES - 1, M].
       value_sum, value_count: float32 [M].
       surface_bias: without code 0, float32 [SURFACES - 1, M].
+      feedback: ``passed``, ``taken`` and ``outcomes`` one under the other, float32 [FEEDBACK, M]. passed_event,
+        passed_ms: int64 [M].
       after, before, company: the sparse rows. lag: of the entries of ``after``, float32.
       after_gain, company_gain: what was learned of the entries of each, float32.
     """
@@ -59,6 +64,9 @@ class Columns(NamedTuple):
     surface_bias: F32
     value_sum: F32
     value_count: F32
+    feedback: F32
+    passed_event: I64
+    passed_ms: I64
     after: Entries
     lag: F32
     after_gain: F32
@@ -100,6 +108,9 @@ def states_of(state: State, rows: I32, vectors: F32, version: int) -> list[ItemS
         "surface_bias": _lines(state.combiner.surface_bias[1:, rows].T) if state.surfaces else [b""] * len(rows),
         "value_sum": counts.value_sum[rows].tolist(),
         "value_count": counts.value_count[rows].tolist(),
+        "feedback": _feedback(counts, rows),
+        "feedback_events": counts.passed_event[rows].tolist(),
+        "feedback_ms": np.maximum(counts.passed_ms[rows], 0).tolist(),
     }
     lines = zip(*fields.values(), strict=True)
     return [ItemState(version=version, **dict(zip(fields, line, strict=True))) for line in lines]
@@ -123,6 +134,12 @@ def _lines(values: NDArray[Any]) -> list[bytes]:
     """Each line of float32 [M, n] as little-endian bytes."""
     data, width = np.ascontiguousarray(values, "<f4").tobytes(), 4 * values.shape[1]
     return [data[at : at + width] for at in range(0, len(data), width)]
+
+
+def _feedback(counts: Counts, rows: I32) -> list[bytes]:
+    if not counts.trials[1:].any():
+        return [b""] * len(rows)
+    return _lines(np.concatenate([counts.passed[:, rows], counts.taken[:, rows], counts.outcomes[:, rows]]).T)
 
 
 def _surface_at_last_event(counts: Counts, rows: I32) -> F32:
@@ -155,6 +172,9 @@ def columns_of(states: Sequence[ItemState]) -> Columns:
         .T,
         value_sum=np.array([state.value_sum for state in states], np.float32),
         value_count=np.array([state.value_count for state in states], np.float32),
+        feedback=floats_from_bytes(b"".join([state.feedback or NO_FEEDBACK for state in states])).reshape(count, -1).T,
+        passed_event=np.array([state.feedback_events for state in states], np.int64),
+        passed_ms=np.array([state.feedback_ms for state in states], np.int64),
         after=_entries([state.successors for state in states], [state.successor_weights for state in states]),
         lag=_one_each([state.successors for state in states], [state.successor_lags for state in states]),
         after_gain=_one_each([state.successors for state in states], [state.successor_gains for state in states]),
@@ -196,6 +216,10 @@ def write_counts(counts: Counts, labels: ItemLabels, columns: Columns) -> Counts
     later = (columns.last_event - counts.surface_base[0]) / SURFACE_HALF_LIFE
     counts.surface[1:, rows] = columns.surface * np.exp2(np.clip(later, -MOST_DOUBLINGS, MOST_DOUBLINGS))
     counts.value_sum[rows], counts.value_count[rows] = columns.value_sum, columns.value_count
+    counts.passed[:, rows], counts.taken[:, rows] = columns.feedback[:PASSED], columns.feedback[PASSED : PASSED + 2]
+    counts.outcomes[:, rows] = columns.feedback[PASSED + 2 :]
+    counts.passed_event[rows], counts.passed_ms[rows] = columns.passed_event, columns.passed_ms
+    counts.appeal[rows] = appeal_of(counts.taken[:, rows])
     after = _replaced(counts.after, rows, columns.after)
     pools.fill_column(after.start, rows, after.lag, columns.lag, columns.after.ends)
     pools.fill_column(after.start, rows, after.learned, columns.after_gain, columns.after.ends)
@@ -220,4 +244,8 @@ def has_sizes(state: ItemState, vector_floats: int) -> bool:
     if not state.live and not state.vector:
         return True
     on_surfaces = {len(state.surface_popularity), len(state.surface_bias)}
-    return sizes == (4 * vector_floats, 4 * sources.DECAYS) and on_surfaces <= {0, len(NO_SURFACES)}
+    return (
+        sizes == (4 * vector_floats, 4 * sources.DECAYS)
+        and on_surfaces <= {0, len(NO_SURFACES)}
+        and len(state.feedback) in (0, len(NO_FEEDBACK))
+    )

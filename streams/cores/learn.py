@@ -9,14 +9,16 @@ from typing import Any, Final, NamedTuple, get_args
 
 import numpy as np
 
-from models.recommend import learning, pools, state
+from models.recommend import learning, pools, showings, state
 from models.recommend.learning import Columns, Judged, Judging, Learnt
+from models.recommend.showings import Signals
 from models.recommend.sources import SURFACES
 from models.recommend.state import ModelConfig, State
 from streams.contract import rules
 from streams.contract.events import Action, Interaction, Item, User
 from streams.cores.contents import Encode, contents, labels_of
 from streams.cores.histories import without_repeats
+from streams.cores.signals import KINDS, outcome_of, outcomes_of, positions_of
 
 ACTION_CODES: Final[dict[str, int]] = {word: code for code, word in enumerate(get_args(Action), start=1)}
 """Code of each action word in histories; part of the saved state, so a new word goes to the end."""
@@ -93,9 +95,10 @@ class Learner:
         fresh = without_repeats(self.state.known_ids, interactions, window=self.config.dedupe_window)
         self.state.repeated_events += len(interactions) - len(fresh)
         chosen = [event for event in fresh if event.action in rules.LEARNED_ACTIONS]
+        told = self._told(fresh) if len(chosen) < len(fresh) else []
         self._hide([event for event in fresh if event.action in rules.HIDING_ACTIONS])
         columns = self._columns(chosen)
-        learnt = learning.learn(self.state, columns, self.config, self.judging)
+        learnt = learning.learn(self.state, columns, self.config, self.judging, self._signals(told))
         if self.state.step % self.config.evict_every == 0:
             items, _ = learning.evict_expired(self.state, self.config)
             self.evicted_items += items
@@ -127,7 +130,43 @@ class Learner:
             np.array([nothing if event.value is None else event.value for event in events], np.float32),
             np.array([ACTION_CODES[event.action] for event in events], np.uint8),
             np.array([self.state.surfaces.get(event.surface or "", 0) for event in events], np.uint8),
+            positions_of(events),
+            outcomes_of(events),
         )
+
+    def _told(self, events: Sequence[Interaction]) -> list[Interaction]:
+        """The choices, and the signals on items that had a row or a choice before them; their users get a row.
+
+        In order, whatever the batches: an item that is chosen later in the batch is not known yet.
+        """
+        chosen: set[str] = set()
+        told = []
+        for event in events:
+            if event.action in rules.LEARNED_ACTIONS:
+                chosen.add(event.item_id)
+            elif event.action not in KINDS or not (event.item_id in self.state.items or event.item_id in chosen):
+                continue
+            self._admit_surface(event.surface)
+            told.append(event)
+        self.state.users.admit(event.user_id for event in told)
+        state.fit_capacity(self.state, self.config)
+        return told
+
+    def _signals(self, told: Sequence[Interaction]) -> Signals:
+        """What was done beside choosing, and between which choices; these have their rows by now."""
+        rows, learned = [], 0
+        for event in told:
+            item = self.state.items.row(event.item_id)
+            if item and event.action in rules.LEARNED_ACTIONS:
+                learned += 1
+            elif item:
+                rows.append((
+                    learned, self.state.users.row(event.user_id), item, event.occurred_at_ms, KINDS[event.action],
+                    outcome_of(event), self.state.surfaces.get(event.surface or "", 0), event.position or 0,
+                ))  # fmt: skip
+        signals = showings.signals_of(rows)
+        self.state.users.touch(signals.user, signals.at_ms)
+        return signals
 
     def _admit_surface(self, surface: str | None) -> None:
         """A new surface gets the next code while there are any; 0 stands for none and for those that came too late."""
@@ -162,3 +201,4 @@ class Learner:
             self.state.users.evict([row])
             pools.clear_row(self.state.histories, row)
             pools.clear_row(self.state.hidden, row)
+            learning.forget_users(self.state, np.array([row], np.int32))

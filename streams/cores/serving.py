@@ -12,8 +12,9 @@ import numpy as np
 from index.live import LiveConfig, LiveIndex
 from index.protocol import IndexConfig
 from models.recommend import combiner as combining
+from models.recommend import heads as heading
 from models.recommend import labels as labelling
-from models.recommend import pools, rerank, sources, step
+from models.recommend import pools, rerank, showings, sources, step
 from models.recommend.candidates import Known
 from models.recommend.serving import augment_rows, augmented_dim
 from models.recommend.state import ModelConfig, State
@@ -29,8 +30,9 @@ from streams.cores.catalogue import Catalogue, known_labels
 from streams.cores.facets import Facets
 from streams.cores.item_states import columns_of, has_sizes, largest_row, write_counts
 from streams.cores.learn import ACTION_CODES
+from streams.cores.signals import noted, worth_noting
 from streams.cores.waiting import Waiting
-from streams.cores.weights import dense_arrays, have_shapes, weights_hash, with_dense_arrays
+from streams.cores.weights import Dense, dense_arrays, have_shapes, weights_hash, with_dense_arrays
 
 NEW_VERSION_ROWS: Final = 65_536
 """Rows whose augmented vectors are brought up to a new version at once; a larger catalogue takes turns."""
@@ -52,6 +54,7 @@ class Serving:
         self.labels = labelling.empty_labels(n)
         self.combiner = combining.empty_combiner(n)
         self.reranker = rerank.empty_reranker(combining.CONTEXTS, seed=config.seed)
+        self.heads = heading.empty_heads(config.heads)
         self.surfaces: dict[str, int] = {}
         self.vectors: F32 = np.zeros((n, dim + 1), np.float32)
         self.announced = np.zeros(n, np.bool_)
@@ -59,10 +62,11 @@ class Serving:
         self._row_version = np.zeros(n, np.int64)
         self.histories = pools.empty_histories(u)
         self.hidden = pools.empty_rows(u)
+        self.passes = showings.empty_passes(u, window_ms=config.impression_window_ms)
         self.catalogue, self.facets = Catalogue(), Facets()
         self.profiles: dict[str, User] = {}
         self.weights: Any = step.fresh_weights(config.towers, config.seed)
-        self.model = ModelRef(version=0, step=0, state_hash=weights_hash(self._dense_arrays(), 0))
+        self.model = ModelRef(version=0, step=0, state_hash=weights_hash(dense_arrays(self._dense), 0))
         self.newest_ms = 0
         self.augmented: F32 = np.zeros((n, augmented_dim(dim)), np.float32)
         self.index = LiveIndex(LiveConfig(index=IndexConfig(dim=augmented_dim(dim))))
@@ -84,7 +88,8 @@ class Serving:
         self.items, self.users = state.items, state.users
         self.counts, self.labels = state.counts, state.labels
         self.combiner, self.reranker, self.surfaces = state.combiner, state.reranker, state.surfaces
-        self.histories, self.hidden = state.histories, state.hidden
+        self.heads = state.heads
+        self.histories, self.hidden, self.passes = state.histories, state.hidden, state.passes
         self.weights = state.towers.weights
         self.newest_ms = state.newest_ms
         self._known_ids = dict(state.known_ids)
@@ -96,7 +101,7 @@ class Serving:
         self.announced[: state.items.used] = in_use & ~state.withdrawn[: state.items.used]
         self._dirty[:] = self.announced
         self._row_version[: state.items.used] = state.learned_events
-        digest = weights_hash(self._dense_arrays(), state.step)
+        digest = weights_hash(dense_arrays(self._dense), state.step)
         self.model = ModelRef(version=state.learned_events, step=state.step, state_hash=digest)
 
     # --- from the trainer's topics -----------------------------------------------------------------------------
@@ -126,12 +131,13 @@ class Serving:
 
     def take_weights(self, weights: ModelWeights) -> None:
         """Stage the weights of a version; it is used once all of its item states are here, or a newer one is whole."""
-        if weights.version > self.model.version and have_shapes(weights, self._dense_arrays()):
+        if weights.version > self.model.version and have_shapes(weights, dense_arrays(self._dense)):
             self._waiting[weights.version] = weights
         self._settle()
 
-    def _dense_arrays(self) -> dict[str, Any]:
-        return dense_arrays(self.combiner, self.reranker, self.weights)
+    @property
+    def _dense(self) -> Dense:
+        return Dense(self.combiner, self.reranker, self.heads, self.counts.trials, self.weights)
 
     def _settle(self) -> None:
         whole = [v for v, w in self._waiting.items() if len(self._pending.get(v, ())) >= w.item_states]
@@ -152,9 +158,8 @@ class Serving:
         self._put_states([state for v in staged for state in self._pending.pop(v)])
         self._waiting = {v: w for v, w in self._waiting.items() if v > version}
         arrays = {name: array_from_tensor(tensor) for name, tensor in weights.arrays.items()}
-        self.combiner, self.reranker, self.weights = with_dense_arrays(
-            self.combiner, self.reranker, self.weights, arrays
-        )
+        self.combiner, self.reranker, self.heads, trials, self.weights = with_dense_arrays(self._dense, arrays)
+        self.counts.trials[:] = trials
         self.surfaces = {surface: code for code, surface in enumerate(weights.surfaces, start=1)}
         self.newest_ms = max(self.newest_ms, weights.clock_ms)
         self.model = ModelRef(version=version, step=weights.step, state_hash=weights.state_hash)
@@ -230,6 +235,7 @@ class Serving:
         gone[rows] = True
         pools.scrub_histories(self.histories, gone)
         pools.scrub_rows(self.hidden, gone)
+        showings.scrub_passes(self.passes, gone)
 
     def _remember_late(self, item_ids: Sequence[str]) -> None:
         """Interactions that waited for the rows of these items take their place in time."""
@@ -270,33 +276,31 @@ class Serving:
             return
         if not is_news and self.users.last_ms[row] > at_ms:
             histories.forget_before(self.histories, row, at_ms)
+            showings.forget_before(self.passes, row, at_ms)
             return
         self.users.evict([row])
         pools.clear_row(self.histories, row)
         pools.clear_row(self.hidden, row)
+        showings.forget_users(self.passes, np.array([row], np.int32))
 
     def take_interactions(self, events: Sequence[Interaction]) -> None:
         """Histories move with each interaction, at once; one on an item without a row waits for its first state."""
-        chosen, hiding = [], []
+        known: list[Interaction] = []
         for event in histories.without_repeats(self._known_ids, events, window=self.config.dedupe_window):
-            if event.action in rules.LEARNED_ACTIONS or event.action in rules.HIDING_ACTIONS:
-                if event.item_id not in self.items:
-                    self._unresolved.add(event)
-                elif event.action in rules.LEARNED_ACTIONS:
-                    chosen.append(event)
-                else:
-                    hiding.append(event)
-        self._remember(chosen)
-        self._hide(hiding)
+            if event.item_id in self.items:
+                known.append(event)
+            elif event.action in rules.LEARNED_ACTIONS or event.action in rules.HIDING_ACTIONS:
+                self._unresolved.add(event)
+        self._remember(known)
 
     def _remember(self, events: Sequence[Interaction]) -> None:
-        hiding = [event for event in events if event.action in rules.HIDING_ACTIONS]
-        if hiding:
-            self._hide(hiding)
-            events = [event for event in events if event.action not in rules.HIDING_ACTIONS]
+        self._hide([event for event in events if event.action in rules.HIDING_ACTIONS])
+        chosen = [event for event in events if event.action in rules.LEARNED_ACTIONS]
         most = self.config.history_most
-        for first in range(0, len(events), most):
-            self._append(events[first : first + most], most)
+        for first in range(0, len(chosen), most):
+            self._append(chosen[first : first + most], most)
+        if told := worth_noting(events, are_any=self.passes.used[0] > 1):
+            self.passes = noted(self.passes, self.counts, told, *self._rows_of(told))
 
     def _append(self, events: Sequence[Interaction], most: int) -> None:
         users, items = self._rows_of(events)
@@ -313,10 +317,7 @@ class Serving:
         if not events:
             return
         users, items = self._rows_of(events)
-        room = len(users) * 2 * int(self.hidden.room.max() + pools.FIRST_ROOM)
-        self.hidden = pools.reserve(self.hidden, room)
-        for user, item in zip(users.tolist(), items.tolist(), strict=True):
-            pools.add(self.hidden, user, item, np.float32(1.0), self.config.history_most)
+        self.hidden = pools.with_pairs(self.hidden, users, items, self.config.history_most)
 
     def _rows_of(self, events: Sequence[Interaction]) -> tuple[I32, I32]:
         users = [event.user_id for event in events]
@@ -337,6 +338,7 @@ class Serving:
             self._resize(self.items.capacity)
         if self.users.capacity > len(self.histories.start):
             self.histories = pools.with_capacity(self.histories, self.users.capacity)
+            self.passes = showings.with_users(self.passes, self.users.capacity)
             self.hidden = pools.with_capacity(self.hidden, self.users.capacity)
 
     def _resize(self, n: int) -> None:
@@ -391,4 +393,7 @@ class Serving:
     @property
     def known(self) -> Known:
         """What ranking reads."""
-        return Known(self.counts, self.histories, self.labels, self.combiner, self.reranker, self.augmented)
+        return Known(
+            self.counts, self.histories, self.passes, self.labels, self.combiner, self.reranker, self.heads,
+            self.augmented,
+        )  # fmt: skip

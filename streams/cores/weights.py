@@ -2,14 +2,16 @@
 
 import hashlib
 from collections.abc import Mapping
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 import jax
 import numpy as np
 from numpy.typing import NDArray
 
 from models.recommend.combiner import Combiner
+from models.recommend.heads import Heads
 from models.recommend.rerank import Reranker
+from models.typing import F64
 from streams.contract.events import ModelWeights
 
 Arrays = Mapping[str, NDArray[np.generic]]
@@ -21,20 +23,38 @@ ITEM_TOWER: Final = "towers/content/"
 """Where the names of the item tower's weights begin."""
 
 
-def dense_arrays(combiner: Combiner, reranker: Reranker, towers: Any) -> dict[str, NDArray[np.generic]]:
+class Dense(NamedTuple):
+    """What ranking reads beside the items' states; ``trials``: see `Counts.trials`."""
+
+    combiner: Combiner
+    reranker: Reranker
+    heads: Heads
+    trials: F64
+    towers: Any
+
+
+def dense_arrays(dense: Dense) -> dict[str, NDArray[np.generic]]:
     """All dense weights that ranking needs, by name."""
+    combiner, reranker, heads, trials, towers = dense
     named = {f"combiner/{name}": getattr(combiner, name) for name in COMBINER_PARTS}
     named |= {f"reranker/{name}": getattr(reranker, name) for name in RERANKER_PARTS}
+    named |= {"heads/weights": heads.weights, "counts/trials": trials}
     return named | tower_arrays(towers)
 
 
-def with_dense_arrays(
-    combiner: Combiner, reranker: Reranker, towers: Any, arrays: Arrays
-) -> tuple[Combiner, Reranker, Any]:
-    """The three with the arrays of `dense_arrays`; what those leave out stays."""
+def with_dense_arrays(dense: Dense, arrays: Arrays) -> Dense:
+    """The same with the arrays of `dense_arrays`; what those leave out stays."""
     of_combiner: dict[str, Any] = {name: np.array(arrays[f"combiner/{name}"]) for name in COMBINER_PARTS}
     of_reranker: dict[str, Any] = {name: np.array(arrays[f"reranker/{name}"]) for name in RERANKER_PARTS}
-    return combiner._replace(**of_combiner), reranker._replace(**of_reranker), with_tower_arrays(towers, arrays)
+    of_heads: dict[str, Any] = {"weights": np.array(arrays["heads/weights"])}
+    trials: Any = np.array(arrays["counts/trials"])
+    return Dense(
+        dense.combiner._replace(**of_combiner),
+        dense.reranker._replace(**of_reranker),
+        dense.heads._replace(**of_heads),
+        trials,
+        with_tower_arrays(dense.towers, arrays),
+    )
 
 
 def have_shapes(weights: ModelWeights, ours: Arrays) -> bool:

@@ -25,6 +25,7 @@ from models.recommend.state import ModelConfig
 from models.recommend.strict import RANKERS
 from models.typing import F32, I32, Bools
 from streams.contract import rules
+from streams.contract.events import Interaction
 from streams.cores.contents import Encode
 from streams.cores.learn import Learner
 from streams.errors import EvaluationError
@@ -172,6 +173,8 @@ class _Player:
         self._batch = asked.batch_size
         self._scored = scored_of(passage, repeats=asked.repeats)
         events = len(passage.user)
+        is_choice = np.array([word in rules.LEARNED_ACTIONS for word in log.actions])
+        self._others, self._told = np.flatnonzero(~is_choice[log.action_index]), 0
         self._ranks = np.zeros((events, len(RANKERS)), np.float32)
         self._tops = np.full((events, len(RANKERS), LISTS), -1, np.int32)
         self._total = np.zeros(metrics.SUMS)
@@ -212,7 +215,7 @@ class _Player:
 
     def _learn(self, start: int, until: int) -> None:
         batch = list(convert.to_interactions(self._log.take(self._passage.place[start:until])))
-        learnt = self._learner.learn(batch).learnt
+        learnt = self._learner.learn(self._with_the_rest(start, until, batch)).learnt
         taken = np.ones(until - start, np.bool_)
         if (
             len(learnt.ranks) < until - start
@@ -220,6 +223,18 @@ class _Player:
             taken = self._learner.state.items.rows(event.item_id for event in batch) > 0
             self._ranks[start:until] = np.inf
         self._put(start, until, taken, learnt.ranks, learnt.tops, learnt.scores)
+
+    def _with_the_rest(self, start: int, until: int, batch: list[Interaction]) -> list[Interaction]:
+        """The batch, and between its events those of the log that say something beside a choice."""
+        place = self._passage.place[start:until]
+        others = self._others[np.searchsorted(self._others, self._told) : np.searchsorted(self._others, place.max())]
+        if not len(others):
+            return batch
+        self._told = int(place.max())
+        rest = convert.to_interactions(self._log.take(others))
+        order = np.argsort(np.concatenate([place, others]), kind="stable")
+        both = [*batch, *rest]
+        return [both[at] for at in order.tolist()]
 
     def _rank(self, start: int, until: int) -> None:
         batch = list(convert.to_interactions(self._log.take(self._passage.place[start:until])))

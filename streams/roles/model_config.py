@@ -13,6 +13,7 @@ from typing import Any, Literal, TypeVar, get_args, get_origin
 
 from models.errors import ModelError
 from models.recommend.diversity import Mix
+from models.recommend.heads import HeadConfig
 from models.recommend.shortlist import ShortlistConfig
 from models.recommend.state import ModelConfig
 from models.recommend.towers import TEXT_DIMS, TextEncoder, TowerConfig
@@ -40,8 +41,10 @@ def model_config_of(settings: Settings, *, text_encoder: TextEncoder = "hashed")
     towers = _towers(table.pop("towers", {}), text_encoder)
     training = _built(TrainingConfig, table.pop("training", {}), "model.training")
     shortlist = _built(ShortlistConfig, table.pop("shortlist", {}), "model.shortlist")
+    heads = _built(HeadConfig, table.pop("heads", {}), "model.heads")
     table |= {"evaluate_sample": settings.trainer.evaluate_sample, "seed": settings.trainer.seed}
-    config = _built(ModelConfig, table | {"towers": towers, "training": training, "shortlist": shortlist}, "model")
+    parts = {"towers": towers, "training": training, "shortlist": shortlist, "heads": heads}
+    config = _built(ModelConfig, table | parts, "model")
     if config.history_most < settings.trainer.batch_size:
         raise SettingsError(
             f"model.history_most must be at least trainer.batch_size = {settings.trainer.batch_size}, "

@@ -101,6 +101,11 @@ CASES: dict[str, events.Record] = {
         value_sum=9.5,
         value_count=2.0,
     ),
+    "item-state-feedback": make.make_item_state(
+        feedback=arrays.floats_to_bytes([5.0, 3.5, 4.5, 2.0, 2.0, 3.25, 1.0, 0.0, 1.0]),
+        feedback_events=40,
+        feedback_ms=1_700_000_000_500,
+    ),
     "model-weights": make.make_model_weights(),
     "model-weights-full": make.make_model_weights(
         arrays={"reranker/mean": arrays.tensor_from_array(np.array([0.5, -2.0]))}, surfaces=["home", "search"]

@@ -87,7 +87,9 @@ def found(case: Case, *, hits: int, width: int, twice: int = 0) -> Candidates:
     hit_scores = np.take_along_axis(linear, order, axis=1)
     hit_rows = np.where(hit_scores == -np.inf, np.int32(-1), order)
     run = case.run
-    known = Known(run.counts, run.histories, run.labels, run.combiner, run.reranker, case.augmented)
+    known = Known(
+        run.counts, run.histories, run.passes, run.labels, run.combiner, run.reranker, run.heads, case.augmented
+    )
     question = Question(
         case.weights, case.states, case.q, hit_rows, hit_scores, case.allowed, case.masks, case.now_ms, case.repeats
     )

@@ -209,6 +209,8 @@ def test_the_tower_alone_learns_a_planted_structure(taught):
         nothing.astype(np.float32),
         nothing.astype(np.uint8),
         nothing.astype(np.uint8),
+        nothing,
+        nothing.astype(np.uint8),
     )
     logits = learning.tower_logits(state, asked, state.histories.length[rows], np.ones(BATCH, np.bool_), learner.config)
     share, chance = [], []

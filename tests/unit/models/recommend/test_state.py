@@ -16,6 +16,10 @@ from tests.slow_counts import Event
 
 LOG = random_log(384, users=16, items=30)
 LABELS = labels_at(random_labels(30), range(1, 30))
+BY_COLUMN = (
+    "counts/decayed", "counts/surface", "combiner/surface_bias", "counts/passed", "counts/taken", "counts/outcomes",
+)  # fmt: skip
+"""Arrays whose last axis is the item row."""
 
 
 def admitted(current, config=SMALL):
@@ -105,7 +109,8 @@ def test_another_size_is_refused(arrays):
         ("combiner/shared", 0), ("combiner/inverse", 1), ("combiner/bias", 0), ("reranker/hidden", 0),
         ("combiner/surface_bias", 0), ("combiner/surface_bias", 1),
         ("reranker/mean", 0), ("labels/tags", 1), ("labels/year", 0), ("counts/surface", 0), ("counts/decayed", 0),
-        ("counts/tag_events", 0), ("counts/seen", 0), ("towers/000", 0),
+        ("counts/tag_events", 0), ("counts/seen", 0), ("towers/000", 0), ("counts/passed", 0), ("counts/examined", 1),
+        ("counts/trials", 0), ("heads/weights", 1), ("passes/item", 1), ("passes/turn", 0), ("passes/queue_at", 0),
     ],
 )  # fmt: skip
 def test_an_array_of_another_version_is_refused(arrays, name, axis):
@@ -131,7 +136,7 @@ def test_growth_keeps_every_row():
     for name, array in before.items():
         if not name.startswith(("items/", "users/")):
             grown = np.atleast_1d(after[name])
-            by_column = name in ("counts/decayed", "counts/surface", "combiner/surface_bias")
+            by_column = name in BY_COLUMN
             kept = grown[:, : array.shape[-1]] if by_column else grown[: np.atleast_1d(array).shape[0]]
             np.testing.assert_array_equal(kept, np.atleast_1d(array), err_msg=name)
     for length in (

@@ -17,7 +17,7 @@ from streams.contract.rules import MAX_RECORD_BYTES
 from streams.cores.announce import Announcer, item_vectors
 from streams.cores.learn import Learner, Withdrawn
 from streams.cores.serving import Serving
-from streams.cores.weights import dense_arrays, weights_hash
+from streams.cores.weights import Dense, dense_arrays, weights_hash
 from tests import engines, planted
 from tests.factories import NOW_MS, make_interaction
 from tests.slow_counts import SlowLog
@@ -98,7 +98,7 @@ def test_weights_travel_whole_and_know_their_version(learner: Learner) -> None:
     assert weights_hash(arrays, weights.step) == weights.state_hash
     assert weights_hash(arrays, weights.step + 1) != weights.state_hash
     state = learner.state
-    mine = dense_arrays(state.combiner, state.reranker, state.towers.weights)
+    mine = dense_arrays(Dense(state.combiner, state.reranker, state.heads, state.counts.trials, state.towers.weights))
     assert set(arrays) == set(mine)
     for name, array in mine.items():
         np.testing.assert_array_equal(arrays[name], array)

@@ -15,7 +15,7 @@ from tests.factories import make_item_state
 from tests.slow_counts import Event
 
 ITEMS = 50
-PER_ITEM = ("seen", "decayed", "last_event", "last_ms", "first_ms", "value_sum", "value_count")
+PER_ITEM = ("seen", "decayed", "last_event", "last_ms", "first_ms", "value_sum", "value_count", "appeal", "outcomes")
 
 
 def entries(pool: pools.Rows | pools.Successors, row: int, column: str) -> list[float]:

@@ -15,6 +15,7 @@ import numpy as np
 import numpy.typing as npt
 import pytest
 
+from models.recommend.heads import HeadConfig
 from models.recommend.learning import Judging
 from models.recommend.state import ModelConfig, from_arrays, to_arrays
 from models.recommend.strict import MODEL
@@ -78,6 +79,27 @@ def real_log() -> Log:
     events = sprinkled(list(to_interactions(log)))
     named = {event.item_id for event in events}
     return Log([item for item in to_items(log.catalogue) if item.item_id in named], thirds(events))
+
+
+@functools.cache
+def shown_log() -> Log:
+    """The planted events with what was shown beside: some passed over, some skipped, some of it chosen later."""
+    events = sprinkled(planted.interactions(planted.planted_log(700, users=20, items=60)))
+    rng, told = np.random.default_rng(3), []
+    for number, event in enumerate(events):
+        for k in range(3):
+            kind = "skip" if rng.random() < 0.2 else "impression"
+            item_id = f"i{rng.integers(0, 60)}" if k or number % 4 else event.item_id
+            told.append(
+                msgspec.structs.replace(
+                    event, event_id=f"shown {number} {k}", item_id=item_id, action=kind, position=k + 1, value=None,
+                    occurred_at_ms=event.occurred_at_ms - 1_000,
+                )
+            )  # fmt: skip
+        action = ("rate", "like", "complete")[number % 7 % 3]
+        dwell_ms = 1_000 if number % 11 == 5 else None
+        told.append(msgspec.structs.replace(event, action=action, dwell_ms=dwell_ms))
+    return Log(engines.catalogue(range(65)), thirds(told))
 
 
 def users_of(events: Sequence[Interaction], most: int) -> list[str]:
@@ -158,6 +180,30 @@ def test_a_recommender_of_half_of_the_users_ranks_for_them_as_the_trainer_does(
     serving.take_interactions(mine)  # before anything is known of their items
     engines.flush(serving, learner)
     compare(learner, serving, users_of(mine, 20), everything[-1].occurred_at_ms + 5_000)
+
+
+HEADS = HeadConfig(click=0.5, complete=0.3, like=0.2, hide=0.4)
+
+
+def test_what_was_shown_and_not_chosen_moves_slates_as_it_moves_the_trainer() -> None:
+    log, config = shown_log(), planted.small(heads=HEADS)
+    learner = learner_of(log, repeats=False, config=config)
+    serving, announcer = recommender_of(log, config), Announcer(config, fingerprint="test")
+    for part in log.parts:
+        planted.play(learner, part)
+        engines.flush(serving, learner, announcer)
+        serving.take_interactions(part)
+        for after_ms in (0, *MOMENTS_MS):
+            compare(learner, serving, users_of(part, 12), part[-1].occurred_at_ms + after_ms)
+    assert (learner.state.counts.trials[:4] > 20).all()
+    assert np.abs(learner.state.counts.appeal).max() > 0.1
+    assert (np.abs(learner.state.heads.weights[:3, :-1]).max(axis=1) > 0.01).all(), "three heads have learned"
+    arrays = {name: np.array(array) for name, array in to_arrays(learner.state).items()}
+    again = recommender_of(log, config)
+    again.restore(from_arrays(arrays, config), config)
+    for item in log.items:
+        again.take_item(item.item_id, item)
+    compare(learner, again, users_of(log.parts[2], 12), log.parts[2][-1].occurred_at_ms + 1_000)
 
 
 def test_a_recommender_that_starts_from_a_snapshot_ranks_as_the_trainer_does() -> None:

@@ -96,6 +96,26 @@ def test_the_warm_up_is_a_tenth_of_the_events_learned_or_not(written):
     assert found.scored == (ranks > 0).sum()
 
 
+def test_what_was_shown_is_heard_in_its_place(written):
+    """Skips move ranks, and no event is judged by what comes after it."""
+    rng, events = np.random.default_rng(0), []
+    for n in range(1_500):
+        item = int(rng.integers(1, 30))
+        events.append((Event(int(rng.integers(1, 200)), item, 10**6 + 60_000 * n),
+                       "rate" if item < 15 or rng.random() < 0.05 else "skip"))  # fmt: skip
+    config = small(towers=COUNTS.towers, candidates=16)
+    told = evaluate(written(events), config, Asked(batch_size=100))
+    silent = evaluate(written([one for one in events if one[1] == "rate"]), config, Asked(batch_size=100))
+    assert told.learned == silent.learned
+    assert abs(told.hr_at_10["model"] - silent.hr_at_10["model"]) < 0.05
+    assert (told.records.ranks[:, 0][-400:] != silent.records.ranks[:, 0][-400:]).any()
+    assert (told.records.ranks[:, 1:][-400:] == silent.records.ranks[:, 1:][-400:]).all(), "baselines know choices"
+    part = evaluate(written(events[:900]), config, Asked(batch_size=100))
+    first = dict(zip(told.passage.place[told.records.at].tolist(), told.records.ranks[:, 0].tolist(), strict=True))
+    for place, rank_ in zip(part.passage.place[part.records.at].tolist(), part.records.ranks[:, 0], strict=True):
+        assert first.get(place, rank_) == rank_
+
+
 def ranks_on(past, targets):
     """Ranks of targets by decayed popularity and transitions, on one state; 0: had, inf: nobody had it."""
     counts = SlowLog(30)
