@@ -190,11 +190,20 @@ def check_settings(load: Callable[[], Settings]) -> tuple[Settings | None, Findi
     """Are the settings right? Gives them when they are."""
     try:
         settings = load()
+        _check_model(settings)
     except MarqueeError as error:
         return None, Finding(what="settings", verdict="failed", found=str(error), remedy="mend that setting")
     return settings, Finding(
         what="settings", verdict="ok", found=f"broker {settings.broker}, prefix {settings.prefix!r}"
     )
+
+
+def _check_model(settings: Settings) -> None:
+    try:
+        from streams.roles.model_config import model_config_of
+    except ImportError:  # a package that does not load has a finding of its own
+        return
+    model_config_of(settings)
 
 
 def check_topics(differences: Sequence[TopicDifference]) -> list[Finding]:

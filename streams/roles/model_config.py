@@ -72,7 +72,8 @@ def _built(cls: type[C], values: object, table: str) -> C:
     types: dict[str, Any] = {field.name: field.type for field in dataclasses.fields(cls)}  # type: ignore[arg-type]
     for name, value in values.items():
         if name not in types:
-            raise SettingsError(f"{table}.{name} is no setting; known are {', '.join(sorted(types))}")
+            known = sorted(types.keys() - {"evaluate_sample", "seed", "text_encoder"})
+            raise SettingsError(f"{table}.{name} is no setting; known are {', '.join(known)}")
         wanted: tuple[type, ...] = {"int": (int,), "float": (int, float)}.get(
             str(getattr(types[name], "__name__", types[name])), (object,)
         )

@@ -131,6 +131,12 @@ def test_text_encoder(wish: str, is_there: bool, verdict: str, found: str) -> No
     assert ("marquee fetch minilm" in finding.remedy) == (verdict != "ok")
 
 
+def test_a_wrong_setting_of_the_model_is_found():
+    settings, finding = doctor.check_settings(lambda: Settings(model={"heads": {"clicks": 0.3}}))
+    assert (settings, finding.verdict) == (None, "failed")
+    assert finding.found.startswith("model.heads.clicks is no setting; known are ")
+
+
 def test_settings() -> None:
     def wrong() -> Settings:
         raise SettingsError("MARQUEE_BROKER must be host:port")
