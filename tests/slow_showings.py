@@ -64,7 +64,7 @@ def place_of(position: int) -> int:
 class SlowShowings:
     """Plays a stream and keeps lists."""
 
-    def __init__(self, window_ms: int, ring: int = 16) -> None:
+    def __init__(self, window_ms: int, ring: int = 32) -> None:
         self.window_ms, self.ring = window_ms, ring
         self.counted: list[Showing] = []
         self.entries: dict[int, list[Entry]] = defaultdict(list)
@@ -85,7 +85,8 @@ class SlowShowings:
             for at in same:
                 mine[at] = None
         if told.kind != CHOSEN or told.is_short:
-            if len(mine) >= self.ring:
+            oldest = mine[len(mine) - self.ring] if len(mine) >= self.ring else None
+            if oldest is not None and oldest.at_ms + self.window_ms <= told.at_ms:
                 self._count(told.user, len(mine) - self.ring, told.clock)
             self._number += 1
             mine.append(

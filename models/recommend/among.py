@@ -138,24 +138,26 @@ def learn_among(  # type: ignore[no-untyped-def]
     anywhere += sizes.negatives + LEVELS_READ + 1
     judged, wants_tops, signal = 0, len(tops) > 0, 0
     sparse, touched, mark, gain = scratch.sparse, scratch.touched, scratch.mark, scratch.gain
-    repeat = False
+    is_taught = False
     for b in range(len(events.user) + 1):
         if learns:
-            signal = take_signals(passes, counts, heads, events, repeat, signals, signal, b)
+            signal = take_signals(passes, counts, heads, events, is_taught, signals, signal, b)
         if b == len(events.user):
             break
         user, item, at_ms, pos = events.user[b], events.item[b], events.at_ms[b], events.pos[b]
         surface = events.surface[b]
         start = histories.start[user]
         history, times = histories.item[start : start + pos], histories.at_ms[start : start + pos]
-        repeat = False
+        is_taught = False
         if events.scored[b]:
+            repeat = False
             state = states[judged]
             judged += 1
             for k in range(0 if repeats else pos):
                 if history[k] == item:
                     repeat = True
                     break
+            is_taught = not repeat
             if not repeat and counts.seen[item] == 0:
                 ranks[b, :] = UNRANKED
             elif not repeat:

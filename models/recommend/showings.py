@@ -23,10 +23,11 @@ from models.compiled import kernel
 from models.recommend.sources import COMPLETE, HIDE, LIKE, OUTCOMES, PASSED_EVENTS, PASSED_MS, count_surface
 from models.typing import F32, I32, I64, U8, Bools
 
-RING = 16
-"""Showings remembered of a user; a further one takes the place of the oldest."""
+RING = 32
+"""Showings remembered of a user; a further one takes the place of the oldest, uncounted if that was open still."""
 QUEUE = 65_536
-"""Showings of all users that may wait for their outcome; beyond it the oldest are counted early."""
+"""Showings of all users that may wait for their outcome; beyond it the oldest wait no longer: they count when
+their place in the ring is taken, if the window has passed by then."""
 SHOWN, SKIPPED, HIDDEN, CHOSEN = 1, 2, 3, 4
 """Kinds of signals."""
 COMPLETED, LIKED, HID, SHORT = 1 << COMPLETE, 1 << LIKE, 1 << HIDE, 8
@@ -249,7 +250,7 @@ def settle(passes, counts, now_ms):  # type: ignore[no-untyped-def]
         if is_it and is_early and passes.ends[1] - passes.ends[0] < QUEUE:
             return
         passes.ends[0] += 1
-        if is_it:
+        if is_it and not is_early:
             _pass_over(passes, counts, ring, at)
 
 
@@ -284,7 +285,7 @@ def note_signal(passes, counts, user, item, at_ms, kind, outcome, surface, posit
             place = shown_at
     if status != NOTHING and ring:
         at = passes.turn[ring] % RING
-        if counting:
+        if counting and passes.at_ms[ring, at] + passes.window_ms[0] <= at_ms:
             _pass_over(passes, counts, ring, at)  # what stood there will be forgotten
         passes.turn[ring] += 1
         passes.item[ring, at], passes.at_ms[ring, at] = item, at_ms

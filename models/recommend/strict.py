@@ -184,10 +184,10 @@ def learn_events(  # type: ignore[no-untyped-def]
     stage, places = stage_for(most + LESSONS), np.empty(LESSONS, np.int32)
     final = stage.blended
     judged, wants_tops, signal = 0, len(tops) > 0, 0
-    repeat = False
+    is_taught = False
     for b in range(len(events.user) + 1):
         if learns:
-            signal = take_signals(passes, counts, heads, events, repeat, signals, signal, b)
+            signal = take_signals(passes, counts, heads, events, is_taught, signals, signal, b)
         if b == len(events.user):
             break
         user, item, at_ms, pos = events.user[b], events.item[b], events.at_ms[b], events.pos[b]
@@ -195,14 +195,16 @@ def learn_events(  # type: ignore[no-untyped-def]
         start = histories.start[user]
         history = histories.item[start : start + pos]
         times = histories.at_ms[start : start + pos]
-        repeat = False
+        is_taught = False
         if events.scored[b]:
+            repeat = False
             logits = tower[judged, :n]
             judged += 1
             for k in range(0 if repeats else pos):
                 if history[k] == item:
                     repeat = True
                     break
+            is_taught = not repeat
             if not repeat and counts.seen[item] == 0:
                 ranks[b, :] = UNRANKED
             elif not repeat:

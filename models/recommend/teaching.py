@@ -30,10 +30,11 @@ LESSONS = 5
 
 
 @kernel()
-def take_signals(passes, counts, heads, events, was_repeat, signals, first, b):  # type: ignore[no-untyped-def]
+def take_signals(passes, counts, heads, events, was_taught, signals, first, b):  # type: ignore[no-untyped-def]
     """Take the choice of learned event ``b - 1``, and the signals from number ``first`` on that came before ``b``.
 
-    ``was_repeat``: whether the user of event ``b - 1`` had chosen its item before. Gives the next signal's number.
+    ``was_taught``: whether the heads had a lesson of event ``b - 1`` itself, which knew its outcome. Gives the next
+    signal's number.
     """
     is_choice = b > 0
     while is_choice or (first < len(signals.user) and signals.before[first] <= b):
@@ -50,7 +51,7 @@ def take_signals(passes, counts, heads, events, was_repeat, signals, first, b): 
             kind, surface = signals.kind[first], signals.surface[first]
             position, outcome = signals.position[first], signals.outcome[first]
             first += 1
-        if outcome & (COMPLETED | LIKED | HID) and (was_repeat or not is_choice):
+        if outcome & (COMPLETED | LIKED | HID) and not (is_choice and was_taught):
             at = remembered(heads, user, item)
             for bit in range(OUTCOMES if at >= 0 else 0):
                 if outcome >> bit & 1:

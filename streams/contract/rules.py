@@ -86,7 +86,9 @@ REWATCHABLE_ACTIONS: Final = frozenset({"impression", "progress", "skip"})
 COMPLETE_FROM: Final = 0.9
 """Share of an item from which a choice counts as completed, as the action ``complete`` does."""
 SHORT_DWELL_MS: Final = 3_000
-"""A choice that lasted less, ms, without being completed, was left at once: it counts as passed over."""
+"""One of `LOOKS` that lasted less, ms, without being completed, was left at once: it counts as passed over."""
+LOOKS: Final = frozenset({"click", "play", "search-click"})
+"""Choices that a short stay takes back; a purchase or a like is meant however quick it was."""
 ACTION_WORDS: Final = POSITIVE_ACTIONS | NEGATIVE_ACTIONS | {"impression"}
 
 KNOWN_FILTERS: Final = frozenset({"tags", "language", "creator", "max_duration_s"})

@@ -36,9 +36,9 @@ class _Sets:
 
 
 class Facets:
-    """Tags, language, creator, regions, least age and length, by row; a row without a record passes no filter.
+    """Tags, language, creator, regions, least age and length, by row.
 
-    Reading is for rows below some number, which the columns may not have reached yet.
+    A row without a record passes no filter and no limit of age: nobody knows for whom it is. Reading is for rows below some number, which the columns may not have reached yet.
 
     Attributes:
       version: rises with every record: masks that were read before are to be made anew.
@@ -69,7 +69,7 @@ class Facets:
         self._fit(n)
         mask = np.ones(n, np.bool_)
         if maturity is not None:
-            mask &= self._maturity[:n] <= maturity
+            mask &= self._is_listed[:n] & (self._maturity[:n] <= maturity)
         if region is not None:
             passing = self._sets["regions"].with_any([region])
             passing[0] = True  # no regions are all regions

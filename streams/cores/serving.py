@@ -300,7 +300,8 @@ class Serving:
         for first in range(0, len(chosen), most):
             self._append(chosen[first : first + most], most)
         if told := worth_noting(events, are_any=self.passes.used[0] > 1):
-            self.passes = noted(self.passes, self.counts, told, *self._rows_of(told))
+            users, items = self._rows_of(told)  # first: it may make room in the showings
+            self.passes = noted(self.passes, self.counts, told, users, items)
 
     def _append(self, events: Sequence[Interaction], most: int) -> None:
         users, items = self._rows_of(events)

@@ -28,7 +28,8 @@ def outcome_of(event: Interaction) -> int:
     if event.action not in rules.LEARNED_ACTIONS:
         return 0
     completed = event.action == "complete" or (event.completion or 0.0) >= rules.COMPLETE_FROM
-    is_short = not completed and event.dwell_ms is not None and event.dwell_ms < rules.SHORT_DWELL_MS
+    is_look = event.action in rules.LOOKS and not completed
+    is_short = is_look and event.dwell_ms is not None and event.dwell_ms < rules.SHORT_DWELL_MS
     return COMPLETED * completed | LIKED * (event.action == "like") | SHORT * is_short
 
 

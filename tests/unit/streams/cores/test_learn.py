@@ -5,15 +5,18 @@ import dataclasses
 import numpy as np
 import pytest
 
-from models.recommend.heads import HeadConfig
+from models.recommend.heads import HeadConfig, log_odds
 from models.recommend.labels import creator_code, tag_codes
 from models.recommend.sources import SURFACES
 from models.recommend.state import from_arrays, to_arrays
+from models.recommend.towers import TowerConfig
 from streams.contract import rules
 from streams.cores.contents import features
 from streams.cores.learn import ACTION_CODES, Erased, Learner, Withdrawn
 from tests.factories import NOW_MS, make_interaction, make_item, make_user
 from tests.planted import SMALL, interactions, play, random_log, small
+
+COUNTS = TowerConfig(dim=8, content_dim=16, window=8, flavour="counts")
 
 
 def histories(learner):
@@ -146,6 +149,32 @@ def test_hide_and_dislike_hide(learner):
     assert hidden(learner, "v") == set()
     assert "never seen" not in learner.state.items
     assert histories(learner)["u"] == ["i"], "what was hidden is no choice"
+
+
+def test_a_hide_of_what_the_same_batch_made_known_holds(learner):
+    learner.learn([event(1, user_id="v", item_id="new"), event(2, action="hide", item_id="new")])
+    assert hidden(learner, "u") == {"new"}
+
+
+def test_what_comes_of_a_choice_is_learned_whether_or_not_it_is_ranked():
+    """Half of the clicks are finished; the share of events that is ranked changes how sure that is, not what it is."""
+    chances = []
+    for sample in (1.0, 0.1):
+        learner = Learner(small(evaluate_sample=sample, towers=COUNTS))
+        rng, events = np.random.default_rng(0), []
+        for n in range(1_500):
+            user, item = f"u{rng.integers(500)}", f"i{rng.integers(30)}"
+            events.append(event(2 * n, action="click", user_id=user, item_id=item))
+            if n % 2:
+                events.append(event(2 * n + 1, action="complete", user_id=user, item_id=item))
+        for first in range(0, len(events), 100):
+            learner.learn(events[first : first + 100])
+        heads = learner.state.heads
+        known = range(int(heads.turn[0]))[-100:]
+        chances.append(
+            np.mean([1 / (1 + np.exp(-log_odds(heads, 1, heads.inputs[at], heads.hidden[at]))) for at in known])
+        )
+    assert all(chance > 0.1 for chance in chances)
 
 
 def test_a_user_who_only_hides_is_kept_while_he_is_active():

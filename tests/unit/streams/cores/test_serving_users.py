@@ -58,3 +58,12 @@ def test_erasing_somebody_unknown_changes_nothing() -> None:
     serving.take_interactions([act("u", "a")])
     serving.erase_user("nobody", at_ms=NOW_MS, is_news=True)
     assert history(serving, "u") == ["a"]
+
+
+def test_users_who_only_look_make_room_like_all_others() -> None:
+    serving = serving_with(state("a", row=1))
+    room = len(serving.passes.ring)
+    for first in range(0, room + 200, 100):
+        serving.take_interactions([act(f"viewer {first + at}", "a", action="impression") for at in range(100)])
+    assert len(serving.passes.ring) == len(serving.histories.start) > room
+    assert (serving.passes.ring > 0).sum() == -(-(room + 200) // 100) * 100
