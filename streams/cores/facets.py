@@ -38,7 +38,8 @@ class _Sets:
 class Facets:
     """Tags, language, creator, regions, least age and length, by row.
 
-    A row without a record passes no filter and no limit of age: nobody knows for whom it is. Reading is for rows below some number, which the columns may not have reached yet.
+    A row without a record passes no filter and no limit of age: nobody knows for whom it is. Reading is for rows below
+    some number, which the columns may not have reached yet.
 
     Attributes:
       version: rises with every record: masks that were read before are to be made anew.
