@@ -42,12 +42,7 @@ def take_signals(passes, counts, heads, events, was_taught, signals, first, b): 
             user, item, at_ms, kind = events.user[b - 1], events.item[b - 1], events.at_ms[b - 1], np.uint8(CHOSEN)
             surface, position, outcome = events.surface[b - 1], events.position[b - 1], events.outcome[b - 1]
         else:
-            user, item, at_ms, kind = (
-                signals.user[first],
-                signals.item[first],
-                signals.at_ms[first],
-                signals.kind[first],
-            )
+            user, item, at_ms = signals.user[first], signals.item[first], signals.at_ms[first]
             kind, surface = signals.kind[first], signals.surface[first]
             position, outcome = signals.position[first], signals.outcome[first]
             first += 1

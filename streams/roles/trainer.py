@@ -273,6 +273,7 @@ class Trainer:
             "users": float(len(state.users)),
             "skew_ms": float(self.merger.max_skew_ms),
             "waiting": float(waiting),
+            "untold": float(np.count_nonzero(state.counts.changed[1 : state.items.used])),
         } | ({"loss": float(self.loss)} if np.isfinite(self.loss) else {})
 
     def _prequential(self) -> Out:

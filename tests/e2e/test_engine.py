@@ -68,6 +68,11 @@ class World:
         assert figures["repeated"] == self.repeated
         return figures
 
+    def all_told(self) -> None:
+        """Waits until recommenders can know as much of the items as a snapshot: a flush tells a part of them."""
+        self.settled()
+        self.engine.wait(lambda: self.engine.learned().get("untold") == 0, "every changed item told")
+
 
 @pytest.fixture(scope="module")
 def world(kafka: Kafka, tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
@@ -308,7 +313,7 @@ def has_learned(engine: Running, count: int) -> bool:
 
 def test_a_recommender_that_was_killed_gives_the_same_slate_again(world: World) -> None:
     engine = world.engine
-    world.settled()
+    world.all_told()
     user = next(event.user_id for event in world.events if event.user_id != world.user_id)
 
     def is_newest(slate: Slate) -> bool:
@@ -325,15 +330,11 @@ def test_a_recommender_that_was_killed_gives_the_same_slate_again(world: World) 
 
 
 def assert_alike(before: Slate, after: Slate) -> None:
-    """The same ranking but for small moves of scores, which may swap neighbours.
-
-    Popularity fades in the seconds between two slates, and a flush tells a part of the rows that changed: a snapshot
-    knows of the others too.
-    """
+    """The same ranking; the seconds between two slates may swap neighbours, as popularity fades with time."""
     scores = {item.item_id: item.score for item in after.items}
     for item in before.items[:20]:
         assert item.item_id in scores
-        assert scores[item.item_id] == pytest.approx(item.score, abs=0.4)
+        assert scores[item.item_id] == pytest.approx(item.score, abs=0.1)
 
 
 def test_both_roles_survive_a_broker_that_goes_and_comes_back(world: World) -> None:
@@ -354,7 +355,7 @@ def test_a_drained_engine_leaves_everything_in_its_snapshot_and_a_recommender_al
 ) -> None:
     engine = world.engine
     world.act(world.event("the last", world.items[2].item_id))
-    world.settled()
+    world.all_told()
     before = engine.slate_that(
         lambda slate: slate.model.version == world.produced, "served by the newest model", world.user_id, k=30
     )

@@ -7,12 +7,14 @@ import pytest
 
 from models.recommend.heads import HeadConfig, log_odds
 from models.recommend.labels import creator_code, tag_codes
+from models.recommend.showings import RING, SHORT
 from models.recommend.sources import SURFACES
 from models.recommend.state import from_arrays, to_arrays
 from models.recommend.towers import TowerConfig
 from streams.contract import rules
 from streams.cores.contents import features
 from streams.cores.learn import ACTION_CODES, Erased, Learner, Withdrawn
+from streams.cores.signals import outcome_of
 from tests.factories import NOW_MS, make_interaction, make_item, make_user
 from tests.planted import SMALL, interactions, play, random_log, small
 
@@ -175,6 +177,31 @@ def test_what_comes_of_a_choice_is_learned_whether_or_not_it_is_ranked():
             np.mean([1 / (1 + np.exp(-log_odds(heads, 1, heads.inputs[at], heads.hidden[at]))) for at in known])
         )
     assert all(chance > 0.1 for chance in chances)
+
+
+def test_a_slate_longer_than_what_is_remembered_says_nothing_before_its_window_is_over(learner):
+    """Neither the showings that are remembered nor those whose place was taken."""
+    learner.learn([event(n, user_id="v", item_id=f"i{n}") for n in range(40)])
+    shown = [event(100 + n, action="impression", item_id=f"i{n}", occurred_at_ms=NOW_MS + 100) for n in range(40)]
+    learner.learn(shown)
+    counts = learner.state.counts
+    assert counts.passed[0].sum() == 0
+    later = NOW_MS + 100 + learner.config.impression_window_ms
+    learner.learn([event(200, user_id="w", item_id="i0", occurred_at_ms=later)])
+    assert counts.passed[0].sum() == RING
+
+
+def test_a_short_stay_takes_back_looks_alone():
+    def is_short(**said):
+        return bool(outcome_of(event(1, **said)) & SHORT)
+
+    looks = [word for word in sorted(rules.LEARNED_ACTIONS) if is_short(action=word, dwell_ms=500)]
+    assert looks == sorted(rules.LOOKS)
+        rules.LOOKS
+    )
+    assert not is_short(action="play", dwell_ms=rules.SHORT_DWELL_MS)
+    assert not is_short(action="play", dwell_ms=500, completion=0.95)
+    assert not is_short(action="play")
 
 
 def test_a_user_who_only_hides_is_kept_while_he_is_active():
