@@ -197,8 +197,6 @@ def test_a_short_stay_takes_back_looks_alone():
 
     looks = [word for word in sorted(rules.LEARNED_ACTIONS) if is_short(action=word, dwell_ms=500)]
     assert looks == sorted(rules.LOOKS)
-        rules.LOOKS
-    )
     assert not is_short(action="play", dwell_ms=rules.SHORT_DWELL_MS)
     assert not is_short(action="play", dwell_ms=500, completion=0.95)
     assert not is_short(action="play")
