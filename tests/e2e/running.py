@@ -26,6 +26,7 @@ from tests.conftest import Kafka
 ROOT = Path(__file__).resolve().parents[2]
 WAIT_S = 240.0
 """How long a condition may take before a test gives up; on an idle machine all are met within seconds."""
+# Slates without exploration and diversity: an item's score is then its own, not that of the one that it passed.
 SETTINGS = """
 snapshot_dir = "{folder}/snapshots"
 text_encoder = "hashed"
@@ -38,6 +39,8 @@ snapshot_every_steps = 4
 push_interval_ms = 100
 push_k = 10
 explore_slots = 0
+[slates]
+diversity = 0.0
 [model.towers]
 dim = 8
 content_dim = 16
