@@ -175,7 +175,8 @@ def _slates(slates: Summary) -> Table:
         cells = []
         for metric in (0, 1):
             mean = slates.overall.mean[0, metric * len(slates.rankers) + place]
-            cells += [f"{mean:.4f}", "" if place == 0 else f"{price(slates, place, metric):+.2%}"]
+            cost = price(slates, place, metric)
+            cells += [f"{mean:.4f}", "" if place == 0 else "-" if math.isnan(cost) else f"{cost:+.2%}"]
         table.add_row(name, *cells, *_list_cells(slates.lists[place]))
     return table
 

@@ -87,6 +87,14 @@ def test_eval_says_what_slates_cost(log: str, capsys: pytest.CaptureFixture[str]
     assert "slates of 10" in capsys.readouterr().out
 
 
+def test_where_nothing_is_hit_nothing_has_a_price(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+    (tmp_path / "again.csv").write_text("user_id,item_id,timestamp\nu,i,5\nu,i,6\n", encoding="utf-8")
+    asked = ("eval", "again.csv", "--model", "counts", "--slates")
+    assert answer(capsys, *asked)["slates"]["as set"]["price_hr_at_10"] is None
+    assert run([*asked]) == 0
+    assert "nan" not in capsys.readouterr().out
+
+
 def test_eval_prints_a_table(log: str, capsys: pytest.CaptureFixture[str]) -> None:
     assert run(["eval", log, "--mapping", "plays.toml", "--model", "counts", "--protocol", "leave-one-out"]) == 0
     out = capsys.readouterr().out
