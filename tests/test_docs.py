@@ -17,7 +17,7 @@ from streams.contract import codec, events, rules, topics
 from streams.roles.trainer import Trainer
 from streams.settings import Settings
 from streams.transport.child import EXIT_ORPHANED
-from streams.transport.reader import EXIT_AFTER_ERROR
+from streams.transport.reader import EXIT_AFTER_ERROR, EXIT_HELPLESS
 from tests.contract_tables import NESTED, FieldRow, rows
 from tests.factories import NOW_MS
 from tests.setting_rows import MODEL_TABLES, model_rows, setting_rows
@@ -180,8 +180,8 @@ def test_each_setting_of_the_model_is_documented(name: str) -> None:
 
 def test_each_metric_is_documented(tmp_path: Path) -> None:
     trainer = Trainer(Settings(snapshot_dir=tmp_path))
-    trainer.loss = 1.0
-    outs = [*trainer._announcement(waiting=0), trainer._prequential()]
+    trainer.telling._loss = 1.0
+    outs = [*trainer._announcement(waiting=0, recovering=0), trainer.telling._prequential()]
     metrics = [
         msgspec.json.decode(out.value or b"", type=events.Metric) for out in outs if out.topic == topics.METRICS.name
     ]
@@ -229,7 +229,8 @@ def needs_arguments(name: str) -> bool:
 
 def test_exit_codes_are_the_code_s() -> None:
     documented = {int(row[0]) for row in table(section("Exit codes", OPERATIONS))[1:]}
-    named = {cli.FAILED, cli.WRONG_USAGE, cli.NO_BROKER, cli.INTERRUPTED, EXIT_AFTER_ERROR, EXIT_ORPHANED}
+    named = {cli.FAILED, cli.WRONG_USAGE, cli.NO_BROKER, cli.INTERRUPTED}
+    named |= {EXIT_AFTER_ERROR, EXIT_HELPLESS, EXIT_ORPHANED}
     assert documented == {0, *named}
 
 
