@@ -7,7 +7,9 @@ its step is made of exactly these records. A record without ranges tells the has
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Iterable, Mapping, Sequence
+import logging
+from collections import Counter
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from typing import Any, NamedTuple
 
 from models.recommend.state import UNHASHED
@@ -15,6 +17,8 @@ from streams.contract.events import LedgerRecord, OffsetRange
 from streams.durability.manifest import ArrayEntry, hash_of_entries
 from streams.errors import LedgerError
 from streams.transport.merge import Source, Stamped
+
+log = logging.getLogger(__name__)
 
 
 class Place(NamedTuple):
@@ -94,13 +98,29 @@ def spans_of(record: LedgerRecord) -> dict[Source, tuple[int, int]]:
     return {(span.topic, span.partition): (span.first, span.last) for span in record.ranges}
 
 
-def missing(record: LedgerRecord, batch: Sequence[Stamped[Any]]) -> dict[Source, int]:
-    """How many records of a batch the log does not have any more, by partition."""
-    there: dict[Source, int] = {}
-    for stamped in batch:
-        there[stamped.source] = there.get(stamped.source, 0) + 1
-    wanted = {(span.topic, span.partition): span.records for span in record.ranges if span.records is not None}
-    return {source: count - there.get(source, 0) for source, count in wanted.items() if count > there.get(source, 0)}
+def is_whole(record: LedgerRecord, batch: Sequence[Stamped[Any]], *, compacted: Collection[str]) -> bool:
+    """Whether the log still has every record of a batch; of compacted topics it may have lost some.
+
+    Raises:
+      LedgerError: it lost records of another topic.
+    """
+    there = Counter(stamped.source for stamped in batch)
+    lost = 0
+    for span in record.ranges:
+        gone = (span.records or 0) - there[span.topic, span.partition]
+        if gone > 0 and span.topic not in compacted:
+            raise LedgerError(
+                f"expected the {gone} more records that the ledger names in {span.topic}/{span.partition} for step "
+                f"{record.step}, got none: retention or somebody removed them before they were learned again; start "
+                "from a newer snapshot, or move snapshots and ledger away to learn what is left of the log"
+            )
+        lost += max(0, gone)
+    if lost:
+        log.warning(
+            "step %d: compaction removed %d records since it was learned first; the state will hold what the log holds "
+            "now, and is compared with no hash", record.step, lost,
+        )  # fmt: skip
+    return lost == 0
 
 
 def recovery_of(

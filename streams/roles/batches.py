@@ -15,7 +15,7 @@ from streams.cores.learn import Entry
 from streams.durability import ledger
 from streams.durability.ledger import Place, Placed, Recovery
 from streams.durability.ledger_log import LedgerWriter
-from streams.errors import LedgerError
+from streams.roles.restoring import Reached
 from streams.settings import TrainerSettings
 from streams.transport.merge import Merger, Source, Stamped
 
@@ -25,13 +25,6 @@ REMIND_MS: Final = 30_000
 """Time between two words about records that the ledger names and nobody brings."""
 
 Record = Stamped[Entry | None]
-
-
-class Reached(NamedTuple):
-    """How far the records go that a state has learned: next offset and clock, ms, of each partition."""
-
-    offsets: dict[Source, int]
-    clocks: dict[Source, int]
 
 
 class Batch(NamedTuple):
@@ -110,7 +103,8 @@ class Batches:
             return None
         self._todo.popleft()
         self._reminded_ms = None
-        self._check(record.step, ledger.missing(record, records))
+        if not ledger.is_whole(record, records, compacted=self._compacted):
+            self._hashes = {}
         told: asyncio.Future[Place] = asyncio.get_running_loop().create_future()
         told.set_result(Place(offset + 1, record.writer))
         step, reached = self._advance(records)
@@ -137,21 +131,6 @@ class Batches:
             self.offsets[record.source] = record.offset + 1
         self.clocks = self.merger.clocks()
         return self._step, Reached(dict(self.offsets), self.clocks)
-
-    def _check(self, step: int, missing: Mapping[Source, int]) -> None:
-        for (topic, partition), count in missing.items():
-            if topic not in self._compacted:
-                raise LedgerError(
-                    f"expected the {count} records more that the ledger names in {topic}/{partition} for step {step}, "
-                    "got none: retention or somebody removed them before they were learned again; start from a newer "
-                    "snapshot, or move snapshots and ledger away to learn what is left of the log"
-                )
-        if missing:
-            log.warning(
-                "step %d: compaction removed %d records since it was learned first; the state will hold what the log "
-                "holds now, and is compared with no hash", step, sum(missing.values()),
-            )  # fmt: skip
-            self._hashes = {}
 
     def _remind(self, step: int, now_ms: int) -> None:
         self._reminded_ms = now_ms if self._reminded_ms is None else self._reminded_ms

@@ -16,32 +16,26 @@ from collections import deque
 from collections.abc import Mapping
 from typing import Any, NamedTuple
 
-from models.errors import StateError
-from models.recommend.learning import Judging
-from models.recommend.state import Arrays, from_arrays, to_arrays
+from models.recommend.state import Arrays, to_arrays
 from streams.connect import connection_of
-from streams.contract import codec, rules, topics
+from streams.contract import codec, topics
 from streams.contract.events import SnapshotNotice
-from streams.cores.learn import Entry, Learner
+from streams.cores.learn import Entry
 from streams.durability import ledger, manifest, snapshots
 from streams.durability.ledger_log import LedgerWriter, read_ledger
-from streams.durability.snapshots import SnapshotRef
-from streams.errors import LedgerError, SnapshotError
-from streams.roles.batches import Batch, Batches, Reached
+from streams.errors import LedgerError
+from streams.roles.batches import Batch, Batches
 from streams.roles.decoding import KINDS, entries_of
-from streams.roles.model_config import fingerprint_of, model_config_of
+from streams.roles.restoring import LEDGER, Reached, restored
 from streams.roles.serial import Serial
 from streams.roles.telling import Telling
 from streams.settings import Settings
-from streams.text.choice import META, chosen_encoder, saved_encoder
-from streams.text.installed import encoder_of, is_installed
+from streams.text.choice import META
 from streams.transport.bulk import BulkApp, BytesChunk, bulk_agent, bulk_app
 from streams.transport.merge import Merger, Source, Stamped
 from streams.transport.publish import Out, PublishConfig, Publisher
 from streams.transport.reader import end_process, ending_on_error
 
-LEDGER = "ledger"
-"""Where a snapshot's meta says its place in the ledger."""
 AHEAD = 2
 """Batches handed to the learning thread: one that it learns, one that waits for it."""
 
@@ -61,11 +55,9 @@ class Trainer:
 
     def __init__(self, settings: Settings, *, is_embedded: bool = False) -> None:
         self.settings, self.is_embedded = settings, is_embedded
-        found = snapshots.load_newest(settings.snapshot_dir)
-        saved = None if found is None else saved_encoder(found[0].meta)
-        text_encoder = chosen_encoder(settings.text_encoder, saved=saved, is_there=is_installed(settings))
-        self.config = model_config_of(settings, text_encoder=text_encoder)
-        self.fingerprint = fingerprint_of(self.config)
+        self.config, self.fingerprint, self.learner, reached, self.place = restored(
+            settings, snapshots.load_newest(settings.snapshot_dir)
+        )
         connection = connection_of(settings, is_embedded=is_embedded)
         self.names = {spec.name: topics.topic_name(settings.prefix, spec.name) for spec in topics.TOPICS}
         self.inputs = [self.names[name] for name in KINDS]
@@ -73,14 +65,11 @@ class Trainer:
         self.merger: Merger[Entry | None] = Merger(settings.trainer.merge_bound_count, topic_order=self.inputs)
         self.core = Serial("learn")
         self.disk = Serial("snapshot")
-        self.learner = self._restored(found)
         self.telling = Telling(self.learner, self.config, fingerprint=self.fingerprint, names=self.names)
         self.rejected = 0
         self.saved_step = self.learner.state.step
-        self.place = ledger.START if found is None else ledger.Place(*found[0].meta.get(LEDGER, ledger.START))
-        """Where the ledger goes on behind the newest batch that was learned and told."""
         self.batches = Batches(
-            self.merger, settings.trainer, step=self.saved_step, reached=_reached(found), fingerprint=self.fingerprint,
+            self.merger, settings.trainer, step=self.saved_step, reached=reached, fingerprint=self.fingerprint,
             compacted=[self.names[spec.name] for spec in topics.TOPICS if spec.cleanup == "compact"],
         )  # fmt: skip
         self.ledger: LedgerWriter | None = None
@@ -94,19 +83,6 @@ class Trainer:
         self.stopping = asyncio.Event()
         self.idle = asyncio.Event()
         self.app = self._app(connection)
-
-    def _restored(self, found: tuple[SnapshotRef, Arrays] | None) -> Learner:
-        encode = encoder_of(self.settings, self.config)
-        may_return = rules.LEARNED_ACTIONS.intersection(self.settings.recommender.rewatchable_actions)
-        judging = Judging(repeats=bool(may_return))  # what recommenders show again has to be learned
-        if found is None:
-            return Learner(self.config, judging=judging, encode=encode)
-        ref, arrays = found
-        try:
-            first = from_arrays(dict(arrays), self.config)
-        except StateError as error:
-            raise SnapshotError(f"{ref.uri}: {error}") from error
-        return Learner(self.config, first=first, judging=judging, encode=encode)
 
     def _app(self, connection: Any) -> BulkApp:
         lossless = [] if self.settings.trainer.accept_expired else [self.names[topics.INTERACTIONS.name]]
@@ -316,19 +292,3 @@ def _is_over(task: asyncio.Task[None] | None) -> bool:
 
 def _monotonic_ms() -> int:
     return int(time.monotonic() * 1000)
-
-
-def _reached(found: tuple[SnapshotRef, Arrays] | None) -> Reached:
-    if found is None:
-        return Reached({}, {})
-    ref, _ = found
-    clocks = ref.meta.get("clocks", {})
-    return Reached(
-        {_source(name): offset for name, offset in ref.offsets.items()},
-        {_source(name): clock for name, clock in clocks.items()},
-    )
-
-
-def _source(name: str) -> Source:
-    topic, _, partition = name.rpartition("/")
-    return topic, int(partition)

@@ -66,15 +66,18 @@ def test_what_is_told_gives_the_same_batches_again_however_the_records_come():
         ):
             learned.append(taken)
     assert learned == cut
-    assert not any(ledger.missing(record, records) for record, records in zip(told, learned, strict=True))
+    assert all(ledger.is_whole(record, records, compacted=()) for record, records in zip(told, learned, strict=True))
 
 
-def test_what_the_log_lost_is_noticed():
+def test_what_the_log_lost_is_noticed(caplog):
     records = [stamped(A, 3), stamped(A, 5), stamped(B, 7)]
     told = ledger.record_of(records, step=1, seed=0, fingerprint="us")
-    assert ledger.missing(told, records) == {}
-    assert ledger.missing(told, records[1:]) == {A: 1}
-    assert ledger.missing(told, records[:2]) == {B: 1}
+    assert ledger.is_whole(told, records, compacted=())
+    with pytest.raises(LedgerError, match="expected the 1 more records that the ledger names in interactions.v1/0"):
+        ledger.is_whole(told, records[1:], compacted=("items.v1",))
+    assert not caplog.messages
+    assert not ledger.is_whole(told, records[:2], compacted=("interactions.v1",))
+    assert "compaction removed 1 records" in caplog.text
 
 
 def test_a_state_learns_what_is_behind_it():
