@@ -49,7 +49,8 @@ def test_what_is_told_gives_the_same_batches_again_however_the_records_come():
     generator = np.random.default_rng(3)
     logs = {source: [stamped(source, at, int(ms)) for at, ms in enumerate(np.cumsum(generator.integers(0, 9, 200)))]
             for source in (A, B)}  # fmt: skip
-    first, again = Merger(1_000), Merger(1_000)
+    first: Merger[str] = Merger(1_000)
+    again: Merger[str] = Merger(1_000)
     for source, records in logs.items():
         first.offer(source, records)
         first.position(source, 0, 200)
@@ -58,7 +59,7 @@ def test_what_is_told_gives_the_same_batches_again_however_the_records_come():
         cut.append(records)
     told = [ledger.record_of(records, step=at, seed=0, fingerprint="us") for at, records in enumerate(cut, start=1)]
     chunks = [(source, logs[source][at : at + 17]) for at in range(0, 200, 17) for source in (B, A)]
-    learned = []
+    learned: list[list[Stamped[str]]] = []
     for source, records in chunks:
         again.offer(source, records)
         while (

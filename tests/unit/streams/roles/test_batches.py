@@ -35,7 +35,7 @@ def records(first, last):
 
 
 def batches(step=0, offsets=None, compacted=()):
-    merger = Merger(1_000)
+    merger: Merger[None] = Merger(1_000)
     made = Batches(
         merger, TrainerSettings(batch_size=4, linger_ms=50), step=step, reached=Reached(offsets or {}, {}),
         fingerprint="us", compacted=compacted,

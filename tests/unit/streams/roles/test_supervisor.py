@@ -13,7 +13,8 @@ from pathlib import Path
 
 import pytest
 
-from streams.roles.supervisor import EXIT_HELPLESS, EXIT_USAGE, RestartPolicy, Supervisor, describe_exit
+from streams.roles.supervisor import EXIT_USAGE, RestartPolicy, Supervisor, describe_exit
+from streams.transport.reader import EXIT_HELPLESS
 
 ROOT = Path(__file__).resolve().parents[4]
 WAIT_S = 20.0

@@ -19,12 +19,8 @@ B: Source = ("interactions", 1)
 
 
 def make_reader(**wishes: Any) -> Reader:
-    wishes = {
-        "whole_topics": (),
-        "offsets": lambda _: {},
-        "on_start": lambda _: None,
-        "on_revoked": lambda _: None,
-    } | wishes
+    defaults: dict[str, Any] = {"offsets": lambda _: {}, "on_start": lambda _: None, "on_revoked": lambda _: None}
+    wishes = defaults | {"whole_topics": ()} | wishes
     config = BulkConfig(commit_timeout_s=0.01, commit_every_s=wishes.pop("commit_every_s", None))
     return Reader(config, fatal=lambda _: None, checks_ends=wishes.pop("checks_ends", True), **wishes)
 
