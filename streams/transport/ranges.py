@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from typing import Final, NamedTuple
 
-from confluent_kafka import Consumer, Message, TopicPartition
+from confluent_kafka import Consumer, KafkaError, Message, TopicPartition
 
 from streams.errors import BrokerError
 from streams.transport.connection import Connection
@@ -39,6 +39,8 @@ class RangeReader:
         self._consumer = consumer
         self._paused: set[Source] = set()
         self._sources = frozenset(starts)
+        self.ended: set[Source] = set()
+        """Partitions that were read to their end once."""
         consumer.assign([TopicPartition(*source, offset) for source, offset in sorted(starts.items())])
 
     def hold(self, sources: frozenset[Source]) -> None:
@@ -51,7 +53,7 @@ class RangeReader:
         self._paused = set(wanted)
 
     def read(self) -> dict[Source, list[LogRecord]]:
-        """What comes next, by partition, in order.
+        """What comes next, by partition, in order; nothing where a partition has just ended.
 
         Raises:
           BrokerError: nothing came for long, or the broker refused.
@@ -64,14 +66,13 @@ class RangeReader:
             )
         found: dict[Source, list[LogRecord]] = {}
         for message in messages:
+            error = message.error()
+            if error is not None and error.code() == KafkaError._PARTITION_EOF:
+                self.ended.add((str(message.topic()), int(message.partition() or 0)))
+                continue
             record = _record(message)
             found.setdefault((record.topic, record.partition), []).append(record)
         return found
-
-    def end(self, source: Source) -> int:
-        """The offset behind the last record of a partition."""
-        end: int = self._consumer.get_watermark_offsets(TopicPartition(*source), timeout=SILENT_S)[1]
-        return end
 
 
 def _record(message: Message) -> LogRecord:
@@ -87,7 +88,13 @@ def open_ranges(connection: Connection, starts: Mapping[Source, int]) -> Iterato
     """A reader of these partitions from these offsets on."""
     consumer = Consumer(
         connection.for_confluent()
-        | {"group.id": "marquee-rebuild", "enable.auto.commit": False, "auto.offset.reset": "earliest", "log_level": 0}
+        | {
+            "group.id": "marquee-rebuild",
+            "enable.auto.commit": False,
+            "enable.partition.eof": True,
+            "auto.offset.reset": "earliest",
+            "log_level": 0,
+        }
     )
     try:
         yield RangeReader(consumer, starts)

@@ -1,6 +1,7 @@
 """What is learned next: the ledger's batches first, then new ones, each told; and where a reassignment reads on."""
 
 import asyncio
+from typing import Any
 
 import pytest
 
@@ -35,7 +36,7 @@ def records(first, last):
 
 
 def batches(step=0, offsets=None, compacted=()):
-    merger: Merger[None] = Merger(1_000)
+    merger: Merger[Any] = Merger(1_000)
     made = Batches(
         merger, TrainerSettings(batch_size=4, linger_ms=50), step=step, reached=Reached(offsets or {}, {}),
         fingerprint="us", compacted=compacted,
