@@ -254,7 +254,7 @@ def format_storage(options: Options, class_path: str, properties: pathlib.Path) 
     cluster_id = base64.urlsafe_b64encode(uuid.uuid4().bytes).decode().rstrip("=")
     scram = f"SCRAM-SHA-256=[name={TEST_USER},password={TEST_PASSWORD}]"
     quiet = "-Dorg.slf4j.simpleLogger.defaultLogLevel=warn"
-    command = ["java", quiet, "-cp", class_path, "kafka.tools.StorageTool", "format", "-t", cluster_id]
+    command = ["java", quiet, "-cp", class_path, "kafka.tools.StorageTool", "format", f"--cluster-id={cluster_id}"]
     command += ["-c", str(properties), *(["--add-scram", scram] if options.is_secure else [])]
     subprocess.run(command, check=True, stdout=subprocess.DEVNULL)
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import logging
+import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from typing import Final, NamedTuple
@@ -13,10 +13,10 @@ from streams.errors import BrokerError
 from streams.transport.connection import Connection
 from streams.transport.merge import Source
 
-log = logging.getLogger(__name__)
-
 AT_ONCE: Final = 4_096
 """Records a call."""
+GATHER_S: Final = 0.05
+"""A call gives what has come by then, unless it is full before."""
 SILENT_S: Final = 20.0
 """A broker that gives nothing for so long does not have what was asked for."""
 
@@ -58,7 +58,9 @@ class RangeReader:
         Raises:
           BrokerError: nothing came for long, or the broker refused.
         """
-        messages = self._consumer.consume(AT_ONCE, timeout=SILENT_S)
+        deadline_s = time.monotonic() + SILENT_S
+        while not (messages := self._consumer.consume(AT_ONCE, timeout=GATHER_S)) and time.monotonic() < deadline_s:
+            pass
         if not messages:
             raise BrokerError(
                 f"expected more records of {', '.join(sorted({topic for topic, _ in self._sources}))}, got none within "
