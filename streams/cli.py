@@ -32,6 +32,9 @@ COMMANDS: Final = {
     "compare": "Judge two configurations on one event log.",
     "replay": "Play an event log into the topics.",
     "verify": "Learn the ledger's steps again and compare the state.",
+    "explain": "Why an item stands where it stands in a user's slate.",
+    "diff": "What changed in slates between two moments.",
+    "branch": "The same log under another configuration.",
     "fetch": "Fetch a public event log.",
     "doctor": "Check this machine, the broker and the topics.",
 }
