@@ -28,8 +28,8 @@ demo: setup  ## watch the engine learn a film log, live; DEMO_KEEP=1 keeps it se
 test: setup  ## every test, with a real Kafka (java 17 and mvn)
 	$(BIN)/python -m pytest
 
-faults: setup  ## SIGKILL the trainer a hundred times and compare its state bit for bit; half an hour
-	KILLS=100 $(BIN)/python -m pytest tests/faults
+faults: setup  ## a hundred SIGKILLs, the state compared bit for bit, and a hundred thousand broken records; half an hour
+	KILLS=100 FUZZ=100000 $(BIN)/python -m pytest tests/faults
 
 check: check-format check-lint check-types check-imports  ## format, lint, types, import contracts (make -k check: all, even if one fails)
 

@@ -26,11 +26,11 @@ QUICK_EVENTS = 60_000
 TIMEOUT_S = 1200.0
 
 
-def from_kafka(kafka: Engine, log: EventLog, warm: int) -> dict[str, Any]:
+def from_kafka(kafka: Engine, log: EventLog, warm: int, *, program: str = "streams.cli") -> dict[str, Any]:
     """Learn what the topics hold; the rate between the first and the last figures after the warm-up."""
     tables = {"trainer": {"batch_size": BATCH, "evaluate_sample": SAMPLE}}
     started_ms = time.time_ns() // 1_000_000
-    with kafka.role("trainer", tables) as trainer:
+    with kafka.role("trainer", tables, program=program) as trainer:
         warmed = kafka.wait_until_learned(trainer, warm, timeout_s=TIMEOUT_S, say=say)
         cpu_s = trainer.cpu_s()
         kafka.wait_until_learned(trainer, len(log), timeout_s=TIMEOUT_S, say=say)

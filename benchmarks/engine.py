@@ -75,15 +75,17 @@ class Engine:
     connection: Connection
 
     @contextlib.contextmanager
-    def role(self, name: str, tables: Tables) -> Iterator[Role]:
+    def role(self, name: str, tables: Tables, *, program: str = "streams.cli") -> Iterator[Role]:
         """Run a role with these settings until the block ends; its snapshots are shared with the other roles.
 
+        ``program``: the module that has the `marquee` command.
         Words are only hashed: what encoding costs is measured by itself, and a figure depends on no wheel.
         """
         config = self.folder / f"{name}.toml"
         top = {"snapshot_dir": str(self.folder / "snapshots"), "text_encoder": "hashed"}
         config.write_text(_toml({"": top, **tables}), encoding="utf-8")
         command = commands_for([name], broker=self.connection.bootstrap, prefix="", config=config)[name]
+        command = [program if word == "streams.cli" else word for word in command]
         process = subprocess.Popen(
             ends_with_parent(command), stdin=subprocess.PIPE, stdout=subprocess.DEVNULL, start_new_session=True,
             env=clean_environment(),
