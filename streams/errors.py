@@ -65,3 +65,7 @@ class RoleError(MarqueeError):
 
 class TextEncoderError(MarqueeError):
     """The files of a pretrained text encoder are not there, or are others than those we know."""
+
+
+class DeadLetterError(MarqueeError):
+    """A dead letter is not there, or cannot be redriven as it was asked for."""

@@ -14,6 +14,8 @@ from aiokafka.partitioner import murmur2
 
 from streams import cli
 from streams.contract import codec, events, rules, topics
+from streams.contract.dead_letters import Origin, Redrive, dead_letter
+from streams.cores import redrive
 from streams.roles.trainer import Trainer
 from streams.settings import Settings
 from streams.transport.child import EXIT_ORPHANED
@@ -114,6 +116,20 @@ def test_the_stages_of_dead_letters_are_the_code_s() -> None:
     assert stages <= documented
 
 
+def test_the_verdicts_on_dead_letters_are_the_code_s() -> None:
+    documented = [row[0].strip("`") for row in table(section("Dead letters", OPERATIONS))[1:]]
+    assert sorted(documented) == sorted(redrive.WHY)
+
+
+def test_the_headers_of_dead_letters_are_the_code_s() -> None:
+    redriven = Origin(
+        topic="t", partition=0, offset=0, timestamp_ms=0, key=b"", redrive=Redrive(first="t/0/0", count=1)
+    )
+    letter = dead_letter(codec.Rejected(b"x" * (rules.MAX_RECORD_BYTES + 1), "r", "s"), redriven)
+    documented = " ".join(row[0] for row in table(section("dead-letters.v1")) if len(row) == 2)
+    assert all(f"`{name}`" in documented for name, _ in letter.headers)
+
+
 @pytest.mark.parametrize(
     ("limit", "where"),
     [
@@ -201,7 +217,11 @@ def test_command_lines_are_understood(page: Path) -> None:
         name, *arguments = shlex.split(line)[1:]
         command = cli.marquee.get_command(click.Context(cli.marquee), name)
         assert command is not None, f"{page.name}: {line}"
-        command.make_context(name, arguments)  # raises click.UsageError on an option or value that is not there
+        context = command.make_context(name, arguments)  # raises click.UsageError on an option that is not there
+        if isinstance(command, click.Group) and arguments:
+            inner, part, rest = command.resolve_command(context, arguments)
+            assert part is not None, f"{page.name}: {line}"
+            part.make_context(inner, rest, parent=context)
 
 
 def inline_code(text: str) -> list[str]:

@@ -90,6 +90,7 @@ METRICS: Final = TopicSpec(
 )  # fmt: skip
 DEAD_LETTERS: Final = TopicSpec(
     name="dead-letters.v1", key="origin", partitions=1, cleanup="delete", event_type=None,
+    tombstone="marks the letter as redriven",
 )  # fmt: skip
 
 TOPICS: Final[tuple[TopicSpec, ...]] = (
