@@ -218,7 +218,7 @@ def test_command_lines_are_understood(page: Path) -> None:
         command = cli.marquee.get_command(click.Context(cli.marquee), name)
         assert command is not None, f"{page.name}: {line}"
         context = command.make_context(name, arguments)  # raises click.UsageError on an option that is not there
-        if isinstance(command, click.Group) and arguments:
+        if isinstance(command, click.Group):
             inner, part, rest = command.resolve_command(context, arguments)
             assert part is not None, f"{page.name}: {line}"
             part.make_context(inner, rest, parent=context)
@@ -236,7 +236,7 @@ def command_lines(text: str) -> list[str]:
     lines = [part for block in blocks for part in re.split(r"\n|&&|\|", block)] + [
         part for span in spans for part in span.split("&&")
     ]
-    wanted = (re.sub(r"\s+#.*$|\s*&\s*$", "", line.strip()) for line in lines)
+    wanted = (re.sub(r"\s+[#>].*$|\s*&\s*$", "", line.strip()) for line in lines)
     calls = [line for line in wanted if re.match(r"marquee [a-z]", line)]
     return [line for line in calls if len(line.split()) > 2 or not needs_arguments(line.split()[1])]
 
@@ -244,6 +244,8 @@ def command_lines(text: str) -> list[str]:
 def needs_arguments(name: str) -> bool:
     """Whether a command named alone, as in prose, could not be called so."""
     command = cli.marquee.get_command(click.Context(cli.marquee), name)
+    if isinstance(command, click.Group):
+        return True
     return command is not None and any(isinstance(one, click.Argument) and one.required for one in command.params)
 
 

@@ -16,6 +16,9 @@ ANSWER_S: Final = 10.0
 SILENCE_S: Final = 30.0
 """How long it may give nothing while records are left."""
 FETCHED: Final = 1_000
+RETRY_S: Final = 0.1
+_SOON: Final = (KafkaError.LEADER_NOT_AVAILABLE, KafkaError.NOT_LEADER_FOR_PARTITION)
+"""A topic that was just made, or a leader that moves."""
 _FETCH: Final[Mapping[str, Any]] = {
     "group.id": "marquee-look",  # librdkafka wants a name; nothing is committed and no group joined
     "enable.auto.commit": False,
@@ -80,9 +83,20 @@ def _ends(consumer: Consumer, topic: str, connection: Connection) -> dict[int, i
         if found.error is not None or not found.partitions:
             raise BrokerError(f"expected the topic {topic}, got none; `marquee topics create` makes it")
         places = [TopicPartition(topic, partition) for partition in sorted(found.partitions)]
-        return {one.partition: consumer.get_watermark_offsets(one, timeout=ANSWER_S)[1] for one in places}
+        return {one.partition: _end(consumer, one) for one in places}
     except KafkaException as error:
         raise BrokerUnavailableError(
             f"no Kafka broker answers at {connection.bootstrap} ({connection.security_protocol}): "
             f"{error.args[0].str()}; start it, or set `broker` (and `security`) to where it is"
         ) from error
+
+
+def _end(consumer: Consumer, place: TopicPartition) -> int:
+    until_s = time.monotonic() + ANSWER_S
+    while True:
+        try:
+            return consumer.get_watermark_offsets(place, timeout=ANSWER_S)[1]
+        except KafkaException as error:
+            if error.args[0].code() not in _SOON or time.monotonic() > until_s:
+                raise
+            time.sleep(RETRY_S)

@@ -52,7 +52,7 @@ class Place:
         return [entry for entry in entries if entry is not None]
 
     def records(self, spec: topics.TopicSpec) -> list[ConsumerRecord]:
-        return asyncio.run(self._records(self.name(spec)))
+        return asyncio.run(self._records(spec))
 
     def dlq(self, *arguments: str) -> Any:
         """What a command answers a machine."""
@@ -76,11 +76,11 @@ class Place:
             await publisher.perform(outs)
             await publisher.flush()
 
-    async def _records(self, topic: str) -> list[ConsumerRecord]:
+    async def _records(self, spec: topics.TopicSpec) -> list[ConsumerRecord]:
         consumer = AIOKafkaConsumer(**self.connection.for_aiokafka(), auto_offset_reset="earliest")
         await consumer.start()
         try:
-            places = [TopicPartition(topic, partition) for partition in consumer.partitions_for_topic(topic)]
+            places = [TopicPartition(self.name(spec), partition) for partition in range(spec.partitions)]
             consumer.assign(places)
             ends = await consumer.end_offsets(places)
             found: list[ConsumerRecord] = []
