@@ -122,7 +122,7 @@ def show(letter_id: str, raw: bool, config: Path | None, broker: str | None, pre
 @click.option(
     "--value",
     "value_file",
-    type=click.Path(path_type=Path, dir_okay=False, exists=True),
+    type=click.Path(path_type=Path, dir_okay=False),
     help="Send the letter (one ID) back with the bytes of this file.",
 )
 @broker_options
@@ -154,6 +154,8 @@ def redrive(
 
     if value_file is not None and len(letter_ids) != 1:
         raise click.UsageError(f"--value mends one letter: expected one ID, got {len(letter_ids)}")
+    if value_file is not None and not value_file.is_file():
+        raise click.UsageError(f"--value must be a file with the mended bytes, got {value_file}: no such file")
     for one in letter_ids:
         shell.place_of(one)
     settings, connection = _reached(config, broker, prefix)

@@ -20,6 +20,7 @@ def test_each_has_help_with_an_example(name: str, capsys: pytest.CaptureFixture[
         (["ls", "--where", "colour=red"], "expected reason=TEXT, topic=TEXT, stage=TEXT, key=TEXT, got 'colour=red'"),
         (["ls", "--where", "reason"], "got 'reason'"),
         (["ls", "--since", "yesterday"], "expected a time like 2026-01-31, 2026-01-31T12:00, 90m, 2h or 7d"),
+        (["redrive", "0/1", "--value", "/nowhere"], "must be a file with the mended bytes, got /nowhere"),
         (["redrive", "--most", "0"], "0 is not in the range"),
         (["redrive", "--value", __file__], "--value mends one letter: expected one ID, got 0"),
         (["redrive", "0/1", "0/2", "--value", __file__], "expected one ID, got 2"),
