@@ -27,6 +27,10 @@ class BrokerUnavailableError(BrokerError):
     """No broker answers at the configured address."""
 
 
+class BrokerRefusedError(BrokerError):
+    """A broker is there, and user, password, certificate or rights do not open it."""
+
+
 class TopicMismatchError(BrokerError):
     """A topic exists, but not as the contract describes it."""
 

@@ -8,8 +8,9 @@ from typing import Any, Final
 
 from confluent_kafka import OFFSET_BEGINNING, Consumer, KafkaError, KafkaException, Message, TopicPartition
 
-from streams.errors import BrokerError, BrokerUnavailableError
+from streams.errors import BrokerError
 from streams.transport.connection import Connection
+from streams.transport.refusals import refused_topic, unreachable
 
 ANSWER_S: Final = 10.0
 """How long the broker may take for an answer."""
@@ -39,6 +40,7 @@ def read_whole(connection: Connection, topic: str, *, first: Mapping[int, int] |
 
     Raises:
       BrokerUnavailableError: nobody answers.
+      BrokerRefusedError: the broker does not let us in, or not at this topic.
       BrokerError: the topic is not there, or records stop coming.
     """
     consumer = Consumer({**connection.for_confluent(), **_FETCH})
@@ -60,7 +62,7 @@ def read_whole(connection: Connection, topic: str, *, first: Mapping[int, int] |
                     continue
                 if error is not None:
                     if error.code() != KafkaError._PARTITION_EOF:
-                        raise BrokerError(f"{topic}/{partition} cannot be read: {error.str()}; is it allowed to?")
+                        raise refused_topic(connection, topic, error)
                     left.discard(partition)  # its last records may be marks of transactions, which are never given
                     continue
                 if offset < ends[partition]:
@@ -80,15 +82,14 @@ def _ends(consumer: Consumer, topic: str, connection: Connection) -> dict[int, i
     """End offset of every partition."""
     try:
         found: Any = consumer.list_topics(topic, timeout=ANSWER_S).topics[topic]
+        if found.error is not None and found.error.code() == KafkaError.TOPIC_AUTHORIZATION_FAILED:
+            raise refused_topic(connection, topic, found.error)
         if found.error is not None or not found.partitions:
             raise BrokerError(f"expected the topic {topic}, got none; `marquee topics create` makes it")
         places = [TopicPartition(topic, partition) for partition in sorted(found.partitions)]
         return {one.partition: _end(consumer, one) for one in places}
     except KafkaException as error:
-        raise BrokerUnavailableError(
-            f"no Kafka broker answers at {connection.bootstrap} ({connection.security_protocol}): "
-            f"{error.args[0].str()}; start it, or set `broker` (and `security`) to where it is"
-        ) from error
+        raise unreachable(connection, error.args[0]) from error
 
 
 def _end(consumer: Consumer, place: TopicPartition) -> int:
