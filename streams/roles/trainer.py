@@ -22,7 +22,7 @@ from models.recommend.learning import Judging
 from models.recommend.state import Arrays, from_arrays, to_arrays
 from models.recommend.strict import RANKERS
 from streams.connect import connection_of
-from streams.contract import codec, rules, topics
+from streams.contract import access, codec, rules, topics
 from streams.contract.events import Metric, SnapshotNotice
 from streams.cores.announce import TOWER_KEY, Announcer
 from streams.cores.learn import Entry, Learner
@@ -120,7 +120,7 @@ class Trainer:
 
     def _app(self, connection: Any) -> BulkApp:
         app = bulk_app(
-            f"{self.settings.prefix or 'marquee'}-trainer", connection, offsets=self._wanted, on_start=self._begin
+            access.group_name(self.settings.prefix, "trainer"), connection, offsets=self._wanted, on_start=self._begin
         )
         for spec_name, kind in KINDS.items():
             bulk_agent(app, self.names[spec_name], self._offering(kind), marks_done=False)
