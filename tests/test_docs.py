@@ -13,7 +13,7 @@ import pytest
 from aiokafka.partitioner import murmur2
 
 from streams import cli
-from streams.contract import codec, events, rules, topics
+from streams.contract import access, codec, events, rules, topics
 from streams.contract.dead_letters import Origin, Redrive, dead_letter
 from streams.cores import redrive
 from streams.roles.trainer import Trainer
@@ -29,7 +29,13 @@ DOCS = ROOT / "docs"
 EVENTS = (DOCS / "events.md").read_text(encoding="utf-8")
 OPERATIONS = (DOCS / "operations.md").read_text(encoding="utf-8")
 README = (ROOT / "README.md").read_text(encoding="utf-8")
-PAGES = (ROOT / "README.md", ROOT / "CHANGELOG.md", ROOT / "benchmarks" / "README.md", *sorted(DOCS.rglob("*.md")))
+PAGES = (
+    ROOT / "README.md",
+    ROOT / "CHANGELOG.md",
+    ROOT / "SECURITY.md",
+    ROOT / "benchmarks" / "README.md",
+    *sorted(DOCS.rglob("*.md")),
+)
 WRITTEN_BY_COMMANDS = {"benchmarks/results.md"}
 """Files that a command writes: `make bench`."""
 CARRIED = {spec.name: spec.event_type for spec in topics.TOPICS if spec.event_type is not None}
@@ -119,6 +125,21 @@ def test_the_stages_of_dead_letters_are_the_code_s() -> None:
 def test_the_verdicts_on_dead_letters_are_the_code_s() -> None:
     documented = [row[0].strip("`") for row in table(section("Dead letters", OPERATIONS))[1:]]
     assert sorted(documented) == sorted(redrive.WHY)
+
+
+def test_the_rights_are_the_code_s() -> None:
+    rows = {row[0].strip("`"): row[1:] for row in table(section("Rights", OPERATIONS))[1:]}
+    assert list(rows) == list(access.ACCESS)
+    for who, (reads, writes, further) in rows.items():
+        wanted = access.ACCESS[who]
+        assert inline_code(reads) == [spec.name for spec in wanted.reads]
+        if writes == "all topics":
+            assert set(wanted.writes) == set(topics.TOPICS)
+        else:
+            assert inline_code(writes) == [spec.name for spec in wanted.writes]
+        assert wanted.joins_group == ("its group" in further)
+        assert wanted.checks == ("DescribeConfigs" in further)
+        assert wanted.creates == ("and Create" in further)
 
 
 def test_the_headers_of_dead_letters_are_the_code_s() -> None:

@@ -16,6 +16,9 @@ from streams.errors import BrokerError, BrokerRefusedError, BrokerUnavailableErr
 from streams.transport.connection import Connection
 
 ANSWER_S: Final = 5.0
+LOOK_S: Final = 0.25
+ENOUGH: Final = 3
+"""Reports of no meaning after which none with a meaning is waited for; librdkafka tries several times a second."""
 _LOGIN: Final = (
     KafkaError._AUTHENTICATION,
     KafkaError.SASL_AUTHENTICATION_FAILED,
@@ -24,24 +27,28 @@ _LOGIN: Final = (
 _NO_NEWS: Final = (KafkaError._ALL_BROKERS_DOWN, KafkaError._RESOLVE)
 
 
-def refuse_if_refused(connection: Connection) -> None:
-    """Returns if the broker lets us in, or is away.
+def require_answer(connection: Connection) -> None:
+    """Returns once the broker has let us in.
 
     Raises:
-      BrokerRefusedError: it is there and does not let us in.
+      BrokerRefusedError: it is there and does not.
+      BrokerUnavailableError: nobody answers.
     """
-    error = _first_trouble(connection)
-    if error is not None and (said := refusal(connection, error)) is not None:
-        raise said
+    is_answering, trouble = _probe(connection)
+    if not is_answering:
+        raise _said(connection, trouble, "no answer")
 
 
 def unreachable(connection: Connection, found: KafkaError) -> BrokerError:
     """The error to raise where librdkafka got no answer and said ``found``."""
-    trouble = _first_trouble(connection)
-    said = None if trouble is None else refusal(connection, trouble)
-    return said or BrokerUnavailableError(
-        f"no Kafka broker answers at {connection.bootstrap} ({connection.security_protocol}): {found.str()}; start it, "
-        "or set `broker` (and `security`) to where it is"
+    return _said(connection, _probe(connection)[1], found.str())
+
+
+def _said(connection: Connection, trouble: KafkaError | None, otherwise: str) -> BrokerError:
+    refused = None if trouble is None else refusal(connection, trouble)
+    return refused or BrokerUnavailableError(
+        f"no Kafka broker answers at {connection.bootstrap} ({connection.security_protocol}): "
+        f"{otherwise if trouble is None else trouble.str()}; start it, or set `broker` (and `security`) to where it is"
     )
 
 
@@ -63,7 +70,7 @@ def refusal(connection: Connection, found: KafkaError) -> BrokerRefusedError | N
             f"{where} does not let {connection.username!r} in by {connection.sasl_mechanism}: {said}; check user name, "
             "password and mechanism in [security]"
         )
-    if found.code() == KafkaError._SSL or "certificate" in said.lower() or "ssl handshake failed" in said.lower():
+    if found.code() == KafkaError._SSL or "SSL" in said or "certificate" in said:  # the address is in small letters
         return BrokerRefusedError(
             f"{where} and we do not agree on TLS: {said}; check `protocol` and `ca_file` in [security], and that the "
             "certificate is of this host name"
@@ -71,8 +78,8 @@ def refusal(connection: Connection, found: KafkaError) -> BrokerRefusedError | N
     return None
 
 
-def _first_trouble(connection: Connection) -> KafkaError | None:
-    """What librdkafka reports first when it connects; None if it gets an answer, or has nothing to tell."""
+def _probe(connection: Connection) -> tuple[bool, KafkaError | None]:
+    """Whether the broker lets us in; if not, the report that says most, if there is any."""
     troubles: list[KafkaError] = []
 
     def note(error: KafkaError) -> None:
@@ -81,13 +88,14 @@ def _first_trouble(connection: Connection) -> KafkaError | None:
 
     words: dict[str, Any] = {**connection.for_confluent(), "error_cb": note, "log_level": 0}
     client = AdminClient(words)
-    for _ in range(int(ANSWER_S / 0.25)):
+    for left in range(int(ANSWER_S / LOOK_S), 0, -1):
         try:
-            client.list_topics(timeout=0.25)
+            client.list_topics(timeout=LOOK_S)
         except KafkaException:
-            client.poll(0.05)
-            if troubles:
-                return troubles[0]
+            client.poll(0.0)
+            telling = [error for error in troubles if refusal(connection, error) is not None]
+            if telling or len(troubles) >= ENOUGH or (left == 1 and troubles):
+                return False, (telling or troubles)[0]
         else:
-            return None
-    return None
+            return True, None
+    return False, None
