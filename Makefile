@@ -6,7 +6,7 @@ PYTHON ?= $(shell for p in python3.11 python3.12 python3.13 python3.14 python3; 
 BIN := .venv/bin
 SETUP := .venv/.setup
 
-.PHONY: help setup demo test check check-format check-lint check-types check-imports format bench bench-quality lock clean
+.PHONY: help setup demo test faults check check-format check-lint check-types check-imports format bench bench-quality lock clean
 .DELETE_ON_ERROR:
 
 help:  ## this list
@@ -27,6 +27,9 @@ demo: setup  ## watch the engine learn a film log, live; DEMO_KEEP=1 keeps it se
 
 test: setup  ## every test, with a real Kafka (java 17 and mvn)
 	$(BIN)/python -m pytest
+
+faults: setup  ## SIGKILL the trainer a hundred times and compare its state bit for bit; half an hour
+	KILLS=100 $(BIN)/python -m pytest tests/faults
 
 check: check-format check-lint check-types check-imports  ## format, lint, types, import contracts (make -k check: all, even if one fails)
 

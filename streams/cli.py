@@ -31,6 +31,7 @@ COMMANDS: Final = {
     "eval": "Judge the model on an event log, with no broker.",
     "compare": "Judge two configurations on one event log.",
     "replay": "Play an event log into the topics.",
+    "verify": "Learn the ledger's steps again and compare the state.",
     "dlq": "See what was refused, and send it back once it is mended.",
     "fetch": "Fetch a public event log.",
     "doctor": "Check this machine, the broker and the topics.",

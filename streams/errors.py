@@ -63,6 +63,14 @@ class SnapshotError(DurabilityError):
     """A snapshot is torn, tampered with, of an unknown format, or cannot be written."""
 
 
+class LedgerError(DurabilityError):
+    """The ledger, the log and this version and configuration do not belong together."""
+
+
+class SecondTrainerError(DurabilityError):
+    """Another trainer learns from the same topics."""
+
+
 class RoleError(MarqueeError):
     """A role could not be started or ended unexpectedly."""
 

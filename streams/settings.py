@@ -103,6 +103,8 @@ class TrainerSettings(Checked):
       keep_snapshots: how many of them stay on disk.
       evaluate_sample: share of the events that are scored before they are learned.
       seed: of every random choice; together with the step it decides them all.
+      accept_expired: go on without interactions that retention removed before they were learned.
+      accept_ledger: learn the ledger's batches again though another version or configuration learned them first.
     """
 
     batch_size: int = whole(512, least=1, most=16_384)
@@ -113,6 +115,8 @@ class TrainerSettings(Checked):
     keep_snapshots: int = whole(3, least=1)
     evaluate_sample: float = share(1.0)
     seed: int = whole(0, least=0, most=2**31 - 1)
+    accept_expired: bool = flag(False)
+    accept_ledger: bool = flag(False)
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)

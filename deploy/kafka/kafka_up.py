@@ -255,7 +255,7 @@ def format_storage(options: Options, class_path: str, properties: pathlib.Path) 
     cluster_id = base64.urlsafe_b64encode(uuid.uuid4().bytes).decode().rstrip("=")
     scram = [f"{name}=[name={TEST_USER},password={TEST_PASSWORD}]" for name in ("SCRAM-SHA-256", "SCRAM-SHA-512")]
     quiet = "-Dorg.slf4j.simpleLogger.defaultLogLevel=warn"
-    command = ["java", quiet, "-cp", class_path, "kafka.tools.StorageTool", "format", "-t", cluster_id]
+    command = ["java", quiet, "-cp", class_path, "kafka.tools.StorageTool", "format", f"--cluster-id={cluster_id}"]
     command += ["-c", str(properties), *(word for one in scram if options.is_secure for word in ("--add-scram", one))]
     subprocess.run(command, check=True, stdout=subprocess.DEVNULL)
 

@@ -145,6 +145,7 @@ def learn(
             nobody, nothing = np.zeros(0, np.bool_), np.zeros(0, np.int32)
             towers = _tower_part(state, columns, nothing, nobody, config)
             _judge(state, columns, signals, nobody, nothing, towers, config, judging, learns=True)
+        state.step += 1
         return Learnt(np.zeros(metrics.SUMS), *_unjudged(0, judging), None)
     if count > config.history_most:
         raise ShapeError(

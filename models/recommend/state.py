@@ -31,6 +31,8 @@ from models.typing import F64, I32, Bools
 
 Arrays = dict[str, NDArray[Any]]
 RECENT_MOST = 1_000_000
+UNHASHED = frozenset({"counts/changed"})
+"""Arrays that say what is still to be told: they depend on when that was done, and nothing learned depends on them."""
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)

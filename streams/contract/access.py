@@ -38,12 +38,13 @@ class Access:
     creates: bool = False
 
 
-_ORIGINS: Final = tuple(spec for spec in TOPICS if spec.event_type is not None)
-
 ACCESS: Final[dict[str, Access]] = {
     "trainer": Access(
-        reads=(topics.ITEMS, topics.USERS, topics.INTERACTIONS),
-        writes=(topics.ITEM_STATES, topics.MODEL_WEIGHTS, topics.MODEL_SNAPSHOTS, topics.METRICS, topics.DEAD_LETTERS),
+        reads=(topics.ITEMS, topics.USERS, topics.INTERACTIONS, topics.LEDGER),
+        writes=(
+            topics.LEDGER, topics.ITEM_STATES, topics.MODEL_WEIGHTS, topics.MODEL_SNAPSHOTS, topics.METRICS,
+            topics.DEAD_LETTERS,
+        ),
         joins_group=True,
         checks=True,
     ),
@@ -57,8 +58,11 @@ ACCESS: Final[dict[str, Access]] = {
     ),
     "topics": Access(checks=True, creates=True),
     "recommend": Access(reads=(topics.SLATES,), writes=(topics.REQUESTS,)),
+    "verify": Access(reads=(topics.LEDGER, topics.ITEMS, topics.USERS, topics.INTERACTIONS), checks=True),
     "replay": Access(writes=(topics.ITEMS, topics.INTERACTIONS)),
-    "dlq": Access(reads=(topics.DEAD_LETTERS, topics.ITEMS, topics.USERS), writes=(topics.DEAD_LETTERS, *_ORIGINS)),
+    "dlq": Access(
+        reads=(topics.DEAD_LETTERS, topics.ITEMS, topics.USERS), writes=(topics.DEAD_LETTERS, *topics.JUDGED)
+    ),
 }  # fmt: skip
 """By role, or by command where it is no role; `marquee run` needs what its roles need, `doctor` what `topics` does."""
 

@@ -327,16 +327,22 @@ class SnapshotNotice(Record, frozen=True, kw_only=True):
 
 
 class OffsetRange(Record, frozen=True, kw_only=True):
-    """Offsets ``first`` to ``last``, both included, of one partition."""
+    """Offsets ``first`` to ``last``, both included, of one partition; ``records``: how many there were."""
 
     topic: Id
     partition: Partition
     first: Count
     last: Count
+    records: Count | None = None
 
 
 class LedgerRecord(Record, frozen=True, kw_only=True):
-    """Exactly what one training step learned; ``ledger.v1``. ``state_hash`` is there on every Nth step."""
+    """Exactly what one training step learned; ``ledger.v1``.
+
+    A record without ``ranges`` tells ``state_hash``, that of the state after a step which has a record before it.
+    ``writer`` names the run of a trainer that wrote it, ``follows`` the one that wrote the step before: of several
+    records of one step the first one that follows rightly counts.
+    """
 
     step: Count
     ranges: Annotated[list[OffsetRange], Meta(max_length=rules.MAX_RANGES)]
@@ -344,6 +350,8 @@ class LedgerRecord(Record, frozen=True, kw_only=True):
     batch_size: Count
     fingerprint: Value
     state_hash: Label | None = None
+    writer: Label = ""
+    follows: Label = ""
 
 
 class Metric(Record, frozen=True, kw_only=True):

@@ -98,6 +98,9 @@ TOPICS: Final[tuple[TopicSpec, ...]] = (
     ITEM_STATES, MODEL_WEIGHTS, MODEL_SNAPSHOTS, LEDGER, METRICS, DEAD_LETTERS,
 )  # fmt: skip
 
+JUDGED: Final[tuple[TopicSpec, ...]] = (INTERACTIONS, ITEMS, USERS, REQUESTS)
+"""Others write these: a role that refuses a record of theirs keeps it as a dead letter, which may go back there."""
+
 
 def topic_name(prefix: str, spec_name: str) -> str:
     """Full name of a topic: ``prefix.name``, or ``name`` alone where the prefix is empty.

@@ -99,7 +99,7 @@ class Learner:
         columns = self._columns(chosen)
         self._hide([event for event in told if event.action in rules.HIDING_ACTIONS])
         learnt = learning.learn(self.state, columns, self.config, self.judging, self._signals(told))
-        if len(columns.user) and self.state.step % self.config.evict_every == 0:
+        if self.state.step % self.config.evict_every == 0:
             items, _ = learning.evict_expired(self.state, self.config)
             self.evicted_items += items
         return Learned(len(interactions), len(columns.user), len(interactions) - len(fresh), learnt)

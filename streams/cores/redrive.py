@@ -34,7 +34,7 @@ WHY: Final[Mapping[Verdict, str]] = {
     "tries": "failed after as many redrives as --most allows; --again sends it once more",
     "refused": "this version would refuse it again; mend it (--value), or --again sends it as it is",
     "cut": "only the beginning of its value or key was kept",
-    "foreign": "it has no origin, or one that is not a topic of this installation",
+    "foreign": "it has no origin, or one that producers of this installation do not write",
     "superseded": "its topic holds a newer record of the same key, which it would overwrite",
     "erased": "its user was erased since",
 }

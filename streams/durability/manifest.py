@@ -147,7 +147,12 @@ def as_bytes(array: npt.NDArray[Any]) -> npt.NDArray[np.uint8]:
 
 def state_hash(arrays: Mapping[str, npt.ArrayLike]) -> str:
     """Hash of a state, hex: the one that its snapshot would carry, whatever order the names come in."""
-    return hash_of_entries([entry_of(name, portable(name, arrays[name])) for name in sorted(arrays)])
+    return hash_of_entries(entries_of(arrays))
+
+
+def entries_of(arrays: Mapping[str, npt.ArrayLike]) -> list[ArrayEntry]:
+    """What a manifest would say of a state's arrays."""
+    return [entry_of(name, portable(name, arrays[name])) for name in sorted(arrays)]
 
 
 def hash_of_entries(entries: Sequence[ArrayEntry]) -> str:

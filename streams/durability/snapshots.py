@@ -15,7 +15,7 @@ import os
 import re
 import shutil
 import tempfile
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any, Final
@@ -151,8 +151,10 @@ def load(ref: SnapshotRef) -> Arrays:
     return arrays
 
 
-def load_newest(root: Path) -> tuple[SnapshotRef, Arrays] | None:
-    """The newest whole snapshot with its arrays, every file read once; None when there is none.
+def load_newest(
+    root: Path, *, fits: Callable[[SnapshotRef], bool] = lambda _: True
+) -> tuple[SnapshotRef, Arrays] | None:
+    """The newest whole snapshot that ``fits``, with its arrays, every file read once; None when there is none.
 
     Raises:
       UnknownFormatError: as of `newest`.
@@ -160,7 +162,8 @@ def load_newest(root: Path) -> tuple[SnapshotRef, Arrays] | None:
     for version in reversed(versions(root)):
         try:
             ref = open_ref(path_of(root, version))
-            return ref, load(ref)
+            if fits(ref):
+                return ref, load(ref)
         except UnknownFormatError:
             raise
         except SnapshotError as error:

@@ -9,9 +9,10 @@ from typing import Final
 
 from streams.connect import connection_of
 from streams.contract.topics import TOPICS
-from streams.errors import TopicMismatchError
+from streams.errors import DurabilityError, TopicMismatchError
 from streams.roles.supervisor import Supervisor
 from streams.settings import Settings
+from streams.transport.reader import EXIT_HELPLESS
 
 ROLES: Final = ("trainer", "recommender")
 
@@ -24,17 +25,21 @@ def worker(role: str, settings: Settings, *, is_embedded: bool = False) -> None:
 
     exit_with_stdin(sys.stdin.buffer)
     admin.wait_for_broker(connection_of(settings, is_embedded=is_embedded), on_wait=_say)
-    if role == "trainer":
-        from streams.processors import give_way
-        from streams.roles.trainer import Trainer
+    try:
+        if role == "trainer":
+            from streams.processors import give_way
+            from streams.roles.trainer import Trainer
 
-        give_way()
+            give_way()
 
-        app = Trainer(settings, is_embedded=is_embedded).app
-    else:
-        from streams.roles.recommender import RecommenderRole
+            app = Trainer(settings, is_embedded=is_embedded).app
+        else:
+            from streams.roles.recommender import RecommenderRole
 
-        app = RecommenderRole(settings, is_embedded=is_embedded).app
+            app = RecommenderRole(settings, is_embedded=is_embedded).app
+    except DurabilityError as error:  # it would be the same the next time
+        _say(f"{role}: {error}")
+        sys.exit(EXIT_HELPLESS)
     run_worker(app)
 
 

@@ -28,8 +28,8 @@ def topic_of(prefix: str) -> str:
 
 
 def origins_of(prefix: str) -> dict[str, topics.TopicSpec]:
-    """The topics that letters may go back to: those whose records roles decode."""
-    return {topics.topic_name(prefix, spec.name): spec for spec in topics.TOPICS if spec.event_type is not None}
+    """The topics that letters may go back to; never one that roles alone write, least of all the ledger."""
+    return {topics.topic_name(prefix, spec.name): spec for spec in topics.JUDGED}
 
 
 def letters_in(

@@ -8,6 +8,7 @@ itself: it restarts from its own durable state. :class:`RestartPolicy` and :func
 from __future__ import annotations
 
 import contextlib
+import math
 import signal
 import subprocess
 import threading
@@ -19,7 +20,7 @@ from typing import IO
 
 from streams.transport.backoff import Backoff
 from streams.transport.child import EXIT_ORPHANED, ends_with_parent
-from streams.transport.reader import EXIT_AFTER_ERROR
+from streams.transport.reader import EXIT_AFTER_ERROR, EXIT_HELPLESS
 
 EXIT_USAGE = 2
 """The command's status for wrong arguments or settings: starting again would not help."""
@@ -56,6 +57,7 @@ def describe_exit(status: int) -> str:
         EXIT_USAGE: "refused its settings (exit status 2, its words are above)",
         EXIT_NO_BROKER: "found no broker (exit status 3)",
         EXIT_AFTER_ERROR: f"met an error (exit status {EXIT_AFTER_ERROR}, its words are above)",
+        EXIT_HELPLESS: f"needs a decision of yours (exit status {EXIT_HELPLESS}, its words are above)",
         EXIT_ORPHANED: f"lost its parent (exit status {EXIT_ORPHANED})",
     }
     if status < 0:
@@ -111,7 +113,8 @@ class Supervisor:
         """Starts the roles and watches them; call it from the main thread.
 
         Returns:
-          0 after a signal, :data:`EXIT_USAGE` if a role refused its settings.
+          0 after a signal, :data:`EXIT_USAGE` if a role refused its settings, :data:`EXIT_HELPLESS` if no role can go
+          on without somebody's decision; while one can, it does.
         """
         status = 0
         with self._signals():
@@ -126,7 +129,7 @@ class Supervisor:
         return status
 
     def _look_after(self, name: str, role: _Role, now_s: float) -> int:
-        """Starts a role that is due, notices one that ended; gives EXIT_USAGE if it must not be started again."""
+        """Starts a role that is due, notices one that ended; gives the status if all has to end because of it."""
         if role.process is None:
             if now_s >= role.due_s:
                 command = ends_with_parent(role.command)
@@ -145,6 +148,11 @@ class Supervisor:
         if ended == EXIT_USAGE:
             self._say(f"{name}: {describe_exit(ended)}; stopping")
             return EXIT_USAGE
+        if ended == EXIT_HELPLESS:
+            role.due_s = math.inf
+            is_last = all(one.due_s == math.inf for one in self._roles.values())
+            self._say(f"{name}: {describe_exit(ended)}; " + ("stopping" if is_last else "the others go on"))
+            return EXIT_HELPLESS if is_last else 0
         wait_s = role.policy.wait_s(ran_s)
         role.due_s = now_s + wait_s
         self._say(f"{name}: {describe_exit(ended)} after {ran_s:.1f} s; starting again in {wait_s:.1f} s")

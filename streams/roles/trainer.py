@@ -1,67 +1,52 @@
 """The trainer: reads what happened in order of time, learns it, and tells the recommenders.
 
-The event loop moves records; one thread owns the state. A batch is cut by the merger from all partitions, and the
-offsets that it reaches travel with it and belong to the state from then on: a snapshot holds both, and a restart
-continues from it. While one batch is learned the next one is already cut, and what a flush tells is published beside
-the learning, so that the thread never waits for the loop.
+The event loop moves records; one thread owns the state. A batch is cut by the merger from all partitions and told to
+the ledger, and the offsets that it reaches travel with it and belong to the state from then on: a snapshot holds both.
+A restart continues from it with exactly the batches that the ledger names (`batches.py`). While one batch is learned
+the next one is already cut, and what a flush tells is published beside the learning, so that the thread never waits for
+the loop. Nothing that a step made is published before the ledger has the step.
 """
 
 from __future__ import annotations
 
 import asyncio
+import logging
 import time
 from collections import deque
 from collections.abc import Mapping
 from typing import Any, NamedTuple
 
-import numpy as np
-
-from models.errors import StateError
-from models.recommend import metrics
-from models.recommend.learning import Judging
-from models.recommend.state import Arrays, from_arrays, to_arrays
-from models.recommend.strict import RANKERS
+from models.recommend.state import Arrays, to_arrays
 from streams.connect import connection_of
-from streams.contract import access, codec, rules, topics
-from streams.contract.events import Metric, SnapshotNotice
-from streams.cores.announce import TOWER_KEY, Announcer
-from streams.cores.learn import Entry, Learner
-from streams.durability import snapshots
-from streams.durability.snapshots import SnapshotRef
-from streams.errors import SnapshotError
+from streams.contract import access, codec, topics
+from streams.contract.events import SnapshotNotice
+from streams.cores.learn import Entry
+from streams.durability import ledger, manifest, snapshots
+from streams.durability.ledger_log import LedgerWriter, read_ledger
+from streams.errors import LedgerError
+from streams.roles.batches import Batch, Batches
 from streams.roles.decoding import KINDS, entries_of
-from streams.roles.model_config import fingerprint_of, model_config_of
+from streams.roles.restoring import LEDGER, Reached, restored
 from streams.roles.serial import Serial
+from streams.roles.telling import Telling
 from streams.settings import Settings
-from streams.text.choice import META, chosen_encoder, saved_encoder
-from streams.text.installed import encoder_of, is_installed
+from streams.text.choice import META
 from streams.transport.bulk import BulkApp, BytesChunk, bulk_agent, bulk_app
 from streams.transport.merge import Merger, Source, Stamped
 from streams.transport.publish import Out, PublishConfig, Publisher
 from streams.transport.reader import end_process, ending_on_error
 
-METRICS_EVERY_STEPS = 10
-"""Steps of one window of prequential figures: by steps and not by time, so that a replay gives the same windows."""
-SIGN_OF_LIFE_S = 30.0
-"""Longest time without a record of the series `trainer`."""
-MOST_STATES = 1_000
-"""Item states of one flush; the rest follow with the next."""
 AHEAD = 2
 """Batches handed to the learning thread: one that it learns, one that waits for it."""
 
 
-class _Reached(NamedTuple):
-    """How far the records go that a state has learned: next offset and clock, ms, of each partition."""
-
-    offsets: dict[Source, int]
-    clocks: dict[Source, int]
+log = logging.getLogger(__name__)
 
 
 class _Done(NamedTuple):
     """What the learning thread gives back after a batch: what to publish, and the state where a snapshot is due."""
 
     outs: list[Out]
-    step: int
     arrays: Arrays | None
 
 
@@ -69,12 +54,10 @@ class Trainer:
     """One trainer process; `app` is its Faust app."""
 
     def __init__(self, settings: Settings, *, is_embedded: bool = False) -> None:
-        self.settings = settings
-        found = snapshots.load_newest(settings.snapshot_dir)
-        saved = None if found is None else saved_encoder(found[0].meta)
-        text_encoder = chosen_encoder(settings.text_encoder, saved=saved, is_there=is_installed(settings))
-        self.config = model_config_of(settings, text_encoder=text_encoder)
-        self.fingerprint = fingerprint_of(self.config)
+        self.settings, self.is_embedded = settings, is_embedded
+        self.config, self.fingerprint, self.learner, reached, self.place = restored(
+            settings, snapshots.load_newest(settings.snapshot_dir)
+        )
         connection = connection_of(settings, is_embedded=is_embedded)
         self.names = {spec.name: topics.topic_name(settings.prefix, spec.name) for spec in topics.TOPICS}
         self.inputs = [self.names[name] for name in KINDS]
@@ -82,46 +65,31 @@ class Trainer:
         self.merger: Merger[Entry | None] = Merger(settings.trainer.merge_bound_count, topic_order=self.inputs)
         self.core = Serial("learn")
         self.disk = Serial("snapshot")
-        self.offsets: dict[Source, int] = {}
-        self.clocks: dict[Source, int] = {}
-        self.learner = self._restored(found)
-        self.announcer = Announcer(self.config, fingerprint=self.fingerprint)
-        self.window = np.zeros(metrics.SUMS)
+        self.telling = Telling(self.learner, self.config, fingerprint=self.fingerprint, names=self.names)
         self.rejected = 0
-        self.loss: Any = float("nan")
         self.saved_step = self.learner.state.step
-        self.learning: deque[tuple[_Reached, asyncio.Task[_Done]]] = deque()
+        self.batches = Batches(
+            self.merger, settings.trainer, step=self.saved_step, reached=reached, fingerprint=self.fingerprint,
+            compacted=[self.names[spec.name] for spec in topics.TOPICS if spec.cleanup == "compact"],
+        )  # fmt: skip
+        self.ledger: LedgerWriter | None = None
+        self.newest: Batch | None = None
+        self.learning: deque[tuple[Batch, asyncio.Task[_Done]]] = deque()
         self.saving: asyncio.Task[None] | None = None
         self.flushing: asyncio.Task[None] | None = None
         self.flushed_s = 0.0
-        self.told_figures: dict[str, float] = {}
-        self.told_s = 0.0
-        self.told_version = -1
         self.connected = asyncio.Event()
         self.publishing = asyncio.Lock()
         self.stopping = asyncio.Event()
         self.idle = asyncio.Event()
         self.app = self._app(connection)
 
-    def _restored(self, found: tuple[SnapshotRef, Arrays] | None) -> Learner:
-        encode = encoder_of(self.settings, self.config)
-        may_return = rules.LEARNED_ACTIONS.intersection(self.settings.recommender.rewatchable_actions)
-        judging = Judging(repeats=bool(may_return))  # what recommenders show again has to be learned
-        if found is None:
-            return Learner(self.config, judging=judging, encode=encode)
-        ref, arrays = found
-        self.offsets = {_source(name): offset for name, offset in ref.offsets.items()}
-        self.clocks = {_source(name): clock for name, clock in ref.meta.get("clocks", {}).items()}
-        try:
-            first = from_arrays(dict(arrays), self.config)
-        except StateError as error:
-            raise SnapshotError(f"{ref.uri}: {error}") from error
-        return Learner(self.config, first=first, judging=judging, encode=encode)
-
     def _app(self, connection: Any) -> BulkApp:
+        lossless = [] if self.settings.trainer.accept_expired else [self.names[topics.INTERACTIONS.name]]
         app = bulk_app(
-            access.group_name(self.settings.prefix, "trainer"), connection, offsets=self._wanted, on_start=self._begin
-        )
+            access.group_name(self.settings.prefix, "trainer"), connection, offsets=self._wanted,
+            on_start=self.batches.begin, whole_topics=lossless,
+        )  # fmt: skip
         for spec_name, kind in KINDS.items():
             bulk_agent(app, self.names[spec_name], self._offering(kind), marks_done=False)
         app.task(self._run)
@@ -129,12 +97,8 @@ class Trainer:
         return app
 
     def _wanted(self, assigned: frozenset[Source]) -> Mapping[Source, int]:
-        return {source: self.offsets[source] for source in assigned if source in self.offsets}
-
-    def _begin(self, starts: Mapping[Source, int]) -> None:
-        self.merger.clear()
-        for source, offset in starts.items():
-            self.merger.position(source, offset, None, clock_ms=self.clocks.get(source))
+        offsets = self.batches.offsets
+        return {source: offsets[source] for source in assigned if source in offsets}
 
     def _offering(self, kind: Any) -> Any:
         async def offer(chunk: BytesChunk) -> None:
@@ -163,25 +127,38 @@ class Trainer:
             with ending_on_error():
                 await self.publisher.start()
                 self.connected.set()
+                await self._open_ledger()
                 await self._learn_until_stopped()
         finally:
             self.idle.set()
 
+    async def _open_ledger(self) -> None:
+        """Read what the ledger has behind the state, and go on writing where it ends."""
+        connection = connection_of(self.settings, is_embedded=self.is_embedded)
+        topic = self.names[topics.LEDGER.name]
+        placed, end = await read_ledger(connection, topic, self.place.offset)
+        recovery = ledger.recovery_of(
+            placed, step=self.learner.state.step, writer=self.place.writer, fingerprint=self.fingerprint,
+            accepts_other=self.settings.trainer.accept_ledger,
+        )  # fmt: skip
+        if recovery.todo:
+            log.warning("learning %d steps again as the ledger names them", len(recovery.todo))
+        if recovery.passed_over:
+            log.error("%d batches of a second trainer are left out", recovery.passed_over)
+        self.ledger = LedgerWriter(connection, topic, ledger.Place(end, recovery.writer), on_failure=end_process)
+        await self.ledger.start()
+        self.batches.open(self.ledger, recovery)
+
     async def _learn_until_stopped(self) -> None:
-        waited_since: float | None = None
         while not self.stopping.is_set():
             self._note_positions()
-            size = self.settings.trainer.batch_size
-            now_s = time.monotonic()
-            available = self.merger.available(size, now_ms=_monotonic_ms())
-            lingered = waited_since is not None and now_s - waited_since >= self.settings.trainer.linger_ms / 1000
-            if available == size or (available and lingered):
-                waited_since = None
-                await self._learn(self.merger.take(size, now_ms=_monotonic_ms()))
+            batch = await self.batches.next(_monotonic_ms())
+            if batch is not None:
+                await self._learn(batch)
             else:
-                waited_since = now_s if available and waited_since is None else waited_since
                 await self._settle(0)
                 await asyncio.sleep(0.002)
+            now_s = time.monotonic()
             if now_s - self.flushed_s >= self.settings.trainer.flush_ms / 1000 and _is_over(self.flushing):
                 self.flushed_s = now_s
                 self.flushing = asyncio.create_task(self._flush())
@@ -194,113 +171,75 @@ class Trainer:
         reader.hold(self.merger.over_bound())
         reader.release(self.merger.under_bound())
 
-    async def _learn(self, batch: list[Stamped[Entry | None]]) -> None:
+    async def _learn(self, batch: Batch) -> None:
         """Hand a batch to the thread, and wait until it has taken up all but the newest."""
-        for record in batch:
-            self.offsets[record.source] = record.offset + 1
-        self.clocks = self.merger.clocks()
-        entries = [record.value for record in batch if record.value is not None]
         may_save = _is_over(self.saving)
-        learning = asyncio.create_task(self.core(self._learned, entries, may_save=may_save))
-        self.learning.append((_Reached(dict(self.offsets), self.clocks), learning))
+        self.newest = batch
+        learning = asyncio.create_task(self.core(self._learned, batch, may_save=may_save))
+        self.learning.append((batch, learning))
         await self._settle(AHEAD - 1)
 
     async def _settle(self, most: int) -> None:
         """Wait until at most ``most`` batches are under way, and do what the others asked for."""
         while len(self.learning) > most:
-            reached, learning = self.learning[0]
+            batch, learning = self.learning[0]
             done = await learning
+            self.place = await batch.told
             self.learning.popleft()
             for source in self.app.reader.assigned:
-                if source in reached.offsets:
-                    self.app.reader.done(source, reached.offsets[source])
+                if source in batch.reached.offsets:
+                    self.app.reader.done(source, batch.reached.offsets[source])
             await self.publisher.perform(done.outs)
             if done.arrays is not None:
                 if self.saving is not None:
                     await self.saving
-                self.saving = asyncio.create_task(self._save(done.step, done.arrays, reached))
+                save = self._save(batch.step, done.arrays, batch.reached, self.place)
+                self.saving = asyncio.create_task(save)
 
     # --- on the learning thread, the only one that touches the state ---------------------------------------------
 
-    def _learned(self, entries: list[Entry], *, may_save: bool) -> _Done:
-        result = self.learner.learn(entries)
-        self.window += result.learnt.sums
-        self.loss = result.learnt.loss if result.learnt.loss is not None else self.loss
+    def _learned(self, batch: Batch, *, may_save: bool) -> _Done:
+        result = self.learner.learn([record.value for record in batch.records if record.value is not None])
         state = self.learner.state
-        outs = [self._prequential()] if result.learned and state.step % METRICS_EVERY_STEPS == 0 else []
+        outs = self.telling.note(result.learnt)
         every = self.settings.trainer.snapshot_every_steps
         is_due = may_save and every > 0 and state.step - self.saved_step >= every
         is_due = is_due and not self.learner.evicted_items  # they are told with the next flush, and by it alone
-        return _Done(outs, state.step, self._copied() if is_due else None)
+        if batch.state_hash is not None:
+            self._compare(batch)
+        return _Done(outs, self._copied() if is_due else None)
+
+    def _compare(self, batch: Batch) -> None:
+        """The state has to be the one that it was when this step was learned first."""
+        entries = manifest.entries_of(to_arrays(self.learner.state))
+        found = ledger.learned_hash(entries)
+        if found != batch.state_hash:
+            raise LedgerError(
+                f"expected state {batch.state_hash} after step {batch.step}, as the ledger says, got {found}: the same "
+                "records gave another state; look for other library versions or another kind of processor, or set "
+                "trainer.accept_ledger to go on with this one"
+            )
 
     def _copied(self) -> Arrays:
         self.saved_step = self.learner.state.step
         return to_arrays(self.learner.state)
 
-    def _announcement(self, waiting: int) -> list[Out]:
-        learner = self.learner
-        announcement = self.announcer.announce(learner.state, learner.evicted_items, most=MOST_STATES)
-        learner.evicted_items = []
-        figures = self._trainer_metric(waiting)
-        version = announcement.weights.version
-        if not announcement.states and version == self.told_version:
-            return figures  # a quiet night fills no topic
-        self.told_version = version
-        topic = self.names[topics.ITEM_STATES.name]
-        outs = [Out(topic=topic, key=s.item_id.encode(), value=codec.encode(s)) for s in announcement.states]
-        weights = self.names[topics.MODEL_WEIGHTS.name]
-        outs.append(Out(topic=weights, key=TOWER_KEY.encode(), value=codec.encode(announcement.weights)))
-        return [*outs, *figures]
-
-    def _trainer_metric(self, waiting: int) -> list[Out]:
-        """How far learning is; while nothing changes, only now and then as a sign of life."""
-        values, learned = self._figures(waiting), self.learner.state.learned_events
-        now_s = time.monotonic()
-        if values == self.told_figures and now_s - self.told_s < SIGN_OF_LIFE_S:
-            return []
-        self.told_s = now_s
-        since = learned - int(self.told_figures.get("learned", learned))
-        self.told_figures = values
-        return [self._metric("trainer", values, events=max(0, since))]
-
-    def _figures(self, waiting: int) -> dict[str, float]:
-        state = self.learner.state
-        return {
-            "learned": float(state.learned_events),
-            "repeated": float(state.repeated_events),
-            "rejected": float(self.rejected),
-            "items": float(len(state.items)),
-            "users": float(len(state.users)),
-            "skew_ms": float(self.merger.max_skew_ms),
-            "waiting": float(waiting),
-            "untold": float(np.count_nonzero(state.counts.changed[1 : state.items.used])),
-        } | ({"loss": float(self.loss)} if np.isfinite(self.loss) else {})
-
-    def _prequential(self) -> Out:
-        window, total = metrics.figures(self.window), metrics.figures(self.learner.state.totals)
-        values = {"learned": float(self.learner.state.learned_events), "total_events": float(total.events)}
-        for at, ranker in enumerate(RANKERS):
-            values |= {f"{ranker}_hr_at_10": window.hr_at_10[at], f"{ranker}_ndcg_at_10": window.ndcg_at_10[at]}
-            values |= {
-                f"total_{ranker}_hr_at_10": total.hr_at_10[at],
-                f"total_{ranker}_ndcg_at_10": total.ndcg_at_10[at],
-            }
-        self.window = np.zeros(metrics.SUMS)
-        return self._metric("prequential", values, events=window.events)
-
-    def _metric(self, series: str, values: dict[str, float], *, events: int) -> Out:
-        state = self.learner.state
-        metric = Metric(series=series, at_ms=state.newest_ms, step=state.step, events=events, values=values)
-        return Out(topic=self.names[topics.METRICS.name], key=series.encode(), value=codec.encode(metric))
+    def _announcement(self, waiting: int, recovering: int) -> list[Out]:
+        working = {"rejected": self.rejected, "skew_ms": self.merger.max_skew_ms, "waiting": waiting}
+        working |= {"recovering": recovering}
+        return self.telling.flush({name: float(value) for name, value in working.items()})
 
     # --- what it tells ---------------------------------------------------------------------------------------------
 
     async def _flush(self) -> None:
         """Publish what changed; one at a time, so that versions leave in order."""
         with ending_on_error():
-            await self.publisher.perform(await self.core(self._announcement, len(self.merger)))
+            outs = await self.core(self._announcement, len(self.merger), self.batches.recovering)
+            if self.newest is not None:
+                await self.newest.told
+            await self.publisher.perform(outs)
 
-    async def _save(self, step: int, arrays: Arrays, reached: _Reached) -> None:
+    async def _save(self, step: int, arrays: Arrays, reached: Reached, place: ledger.Place) -> None:
         """Make a snapshot durable once all letters that it steps over are, and say so."""
         with ending_on_error():
             await self.publisher.flush()
@@ -308,7 +247,10 @@ class Trainer:
             clocks = {f"{topic}/{partition}": at for (topic, partition), at in sorted(reached.clocks.items())}
             ref = await self.disk(
                 snapshots.save, self.settings.snapshot_dir, step, arrays, offsets=offsets,
-                meta={"clocks": clocks, "fingerprint": self.fingerprint, META: self.config.towers.text_encoder},
+                meta={
+                    "clocks": clocks, "fingerprint": self.fingerprint, META: self.config.towers.text_encoder,
+                    LEDGER: list(place),
+                },
                 keep=self.settings.trainer.keep_snapshots,
             )  # fmt: skip
             notice = SnapshotNotice(
@@ -316,6 +258,13 @@ class Trainer:
             )
             topic = self.names[topics.MODEL_SNAPSHOTS.name]
             await self.publisher.perform([Out(topic=topic, key=b"trainer", value=codec.encode(notice))])
+            if self.ledger is not None:
+                await self.ledger.append(
+                    ledger.hash_record(
+                        step, ledger.learned_hash(ref.manifest.arrays), seed=self.config.seed,
+                        fingerprint=self.fingerprint,
+                    )
+                )  # fmt: skip
             assigned = self.app.reader.assigned
             await self.app.reader.commit({at: reached.offsets[at] for at in assigned if at in reached.offsets})
 
@@ -329,7 +278,10 @@ class Trainer:
         if self.learner.state.step > self.saved_step:
             await self._flush()
             arrays = await self.core(self._copied)
-            await self._save(self.learner.state.step, arrays, _Reached(self.offsets, self.clocks))
+            reached = Reached(self.batches.offsets, self.batches.clocks)
+            await self._save(self.learner.state.step, arrays, reached, self.place)
+        if self.ledger is not None:
+            await self.ledger.stop()
         async with self.publishing:
             await self.publisher.stop()
 
@@ -340,8 +292,3 @@ def _is_over(task: asyncio.Task[None] | None) -> bool:
 
 def _monotonic_ms() -> int:
     return int(time.monotonic() * 1000)
-
-
-def _source(name: str) -> Source:
-    topic, _, partition = name.rpartition("/")
-    return topic, int(partition)

@@ -26,7 +26,7 @@ import dataclasses
 import logging
 import os
 import tempfile
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Iterable, Mapping
 from typing import Any, cast
 
 import faust
@@ -196,8 +196,7 @@ class BulkConsumer(driver.Consumer):
             ends=cast(Mapping[Source, int], ends),
         )  # fmt: skip
         reader.refuse_unless_reachable(plan.beyond)
-        for (topic, partition), count in plan.expired.items():
-            log.error("%s/%d: retention removed %d records before they were read", topic, partition, count)
+        reader.refuse_expired(plan.expired)
         reader.begin({(t, p): at for (t, p), at in plan.starts.items()}, cast(Mapping[Source, int], ends))
 
     def verify_event_path(self, now: float, tp: TP) -> None:
@@ -225,6 +224,7 @@ def bulk_app(
     offsets: Callable[[frozenset[Source]], Mapping[Source, Start]] = _no_offsets,
     on_start: Callable[[Mapping[Source, int]], None] = _nothing,
     on_revoked: Callable[[frozenset[Source]], None] = _nothing,
+    whole_topics: Collection[str] = (),
     config: BulkConfig | None = None,
     fatal: Callable[[BaseException], Any] = end_process,
 ) -> BulkApp:
@@ -239,6 +239,7 @@ def bulk_app(
       on_start: called after that with source -> start offset, before the first chunk; empty without partitions. Reset
         the merger here.
       on_revoked: called with the partitions that are given up.
+      whole_topics: none of their records may be missing behind the wanted offset.
       config: sizes and times.
       fatal: called with what an agent or a seek raised; the default ends the process.
     """
@@ -262,7 +263,7 @@ def bulk_app(
     )
     app.reader = Reader(
         config, offsets=offsets, on_start=on_start, on_revoked=on_revoked, fatal=fatal,
-        checks_ends=not connection.is_embedded,
+        checks_ends=not connection.is_embedded, whole_topics=whole_topics,
     )  # fmt: skip
     app.transport = BulkTransport(app.conf.broker_consumer, app)
 

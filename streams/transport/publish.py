@@ -138,9 +138,7 @@ class Publisher:
         Raises:
           PublishError: this record or an earlier one failed.
         """
-        producer = self._producer
-        if producer is None:
-            raise PublishError("the publisher is not started, or already stopped; use it within `async with`")
+        producer = self._started()
         together = list(outs)
         if len(together) < FEW:
             for out in together:
@@ -149,10 +147,23 @@ class Publisher:
         for (topic, partition), group in (await self._by_place(producer, together)).items():
             await self._send_together(producer, topic, partition, group)
 
-    async def _send(self, producer: AIOKafkaProducer, out: Out) -> None:
+    async def send(self, out: Out) -> asyncio.Future[Any]:
+        """Hands over one record; the future gives aiokafka's ``RecordMetadata`` once it is acknowledged.
+
+        Raises:
+          PublishError: this record or an earlier one failed.
+        """
+        return await self._send(self._started(), out)
+
+    def _started(self) -> AIOKafkaProducer:
+        if self._producer is None:
+            raise PublishError("the publisher is not started, or already stopped; use it within `async with`")
+        return self._producer
+
+    async def _send(self, producer: AIOKafkaProducer, out: Out) -> asyncio.Future[Any]:
         await self._make_room()
         try:
-            sent = await producer.send(
+            sent: asyncio.Future[Any] = await producer.send(
                 out.topic,
                 out.value,
                 key=out.key,
@@ -166,6 +177,7 @@ class Publisher:
             raise
         self._in_flight += 1
         sent.add_done_callback(self._settle)
+        return sent
 
     async def _by_place(self, producer: AIOKafkaProducer, outs: Sequence[Out]) -> dict[tuple[str, int], list[Out]]:
         """The records by topic and partition, in order within each."""

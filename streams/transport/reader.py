@@ -10,10 +10,11 @@ import asyncio
 import contextlib
 import logging
 import os
-from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping
+from collections.abc import Awaitable, Callable, Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, Literal, NoReturn
 
+from streams.errors import LedgerError
 from streams.transport.errors import SeekError
 from streams.transport.merge import Source
 from streams.transport.offsets import Chunk, Positions, Start
@@ -22,6 +23,8 @@ log = logging.getLogger(__name__)
 
 EXIT_AFTER_ERROR = 70
 """Exit status (sysexits' EX_SOFTWARE) of a worker whose agent raised; the supervisor starts it again."""
+EXIT_HELPLESS = 78
+"""Exit status (sysexits' EX_CONFIG) of a worker that can't go on until somebody has decided something."""
 
 Commit = Callable[[Mapping[Source, int]], Awaitable[bool]]
 
@@ -57,9 +60,13 @@ class BulkConfig:
 
 def end_process(error: BaseException) -> NoReturn:
     """Logs, and ends the process at once: a restarted agent would step over the chunk that it failed on."""
-    log.critical("worker ends; it restarts from its own state: %r", error, exc_info=error)
+    is_helpless = isinstance(error, LedgerError | SeekError)
+    if is_helpless:
+        log.critical("worker ends, and needs a decision of yours: %s", error)
+    else:
+        log.critical("worker ends; it restarts from its own state: %r", error, exc_info=error)
     logging.shutdown()
-    os._exit(EXIT_AFTER_ERROR)
+    os._exit(EXIT_HELPLESS if is_helpless else EXIT_AFTER_ERROR)
 
 
 @contextlib.contextmanager
@@ -83,6 +90,7 @@ class Reader:
         on_revoked: Callable[[frozenset[Source]], None],
         fatal: Callable[[BaseException], Any],
         checks_ends: bool,
+        whole_topics: Collection[str],
     ) -> None:
         self.config = config
         self.positions = Positions()
@@ -94,6 +102,7 @@ class Reader:
         self._on_start = on_start
         self._on_revoked = on_revoked
         self._checks_ends = checks_ends
+        self._whole_topics = frozenset(whole_topics)
         self._held: frozenset[Source] = frozenset()
         self._commit: Commit | None = None
 
@@ -182,6 +191,16 @@ class Reader:
                 f"our state has read further than the log goes ({places}); the topic was recreated or the broker lost"
                 " data: restore the topic, or move the snapshots away to start from nothing"
             )
+
+    def refuse_expired(self, expired: Mapping[Source, int]) -> None:
+        """Raises SeekError if records of a topic that the role needs whole were removed before it read them."""
+        for (topic, partition), count in expired.items():
+            if topic in self._whole_topics:
+                raise SeekError(
+                    f"{count} records of {topic}/{partition} were removed before they were learned; restore them, or "
+                    "set trainer.accept_expired to go on without them, and give the topic a longer retention"
+                )
+            log.error("%s/%d: retention removed %d records before they were read", topic, partition, count)
 
     async def revoked(self) -> None:
         """Partitions are being given up: commits, tells the role, and makes all chunks stale."""

@@ -12,9 +12,11 @@ from streams.contract.codec import Rejected
 from streams.contract.dead_letters import Origin, Redrive, dead_letter, origin_of, redrive_of
 from streams.cores import redrive
 from streams.cores.redrive import Letter, Newest, Read
+from streams.roles.decoding import KINDS
+from streams.roles.letters import origins_of
 from tests.factories import NOW_MS, make_interaction, make_item
 
-NAMES = {f"prod.{spec.name}": spec for spec in topics.TOPICS if spec.event_type is not None}
+NAMES = origins_of("prod")
 GOOD = codec.encode(make_interaction())
 EARLY = codec.encode(make_interaction(occurred_at_ms=NOW_MS + rules.MAX_CLOCK_SKEW_MS + 1))
 JUDGE = redrive.judge_of(NAMES)
@@ -98,6 +100,8 @@ def test_mended_bytes_are_judged_in_place_of_those_that_came() -> None:
     [
         Read(0, 0, NOW_MS, None, b"{", ()),
         read(topic="prod.dead-letters.v1"),
+        read(topic="prod.ledger.v1"),
+        read(topic="prod.item-states.v1"),
         read(topic="staging.interactions.v1"),
         read(topic="__consumer_offsets"),
         read()._replace(headers=(("origin-topic", b"prod.interactions.v1"), ("origin-partition", b"x"))),
@@ -196,6 +200,10 @@ def test_reasons_are_counted_without_what_differs_from_record_to_record() -> Non
 )
 def test_headers_that_we_did_not_write_say_nothing(headers: Any) -> None:
     assert redrive_of(headers) is None
+
+
+def test_letters_come_from_what_roles_judge() -> None:
+    assert {spec.name for spec in topics.JUDGED} == {*KINDS, topics.REQUESTS.name}
 
 
 def test_every_verdict_has_its_words() -> None:

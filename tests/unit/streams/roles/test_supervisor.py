@@ -14,6 +14,7 @@ from pathlib import Path
 import pytest
 
 from streams.roles.supervisor import EXIT_USAGE, RestartPolicy, Supervisor, describe_exit
+from streams.transport.reader import EXIT_HELPLESS
 
 ROOT = Path(__file__).resolve().parents[4]
 WAIT_S = 20.0
@@ -36,6 +37,7 @@ def test_a_healthy_minute_starts_the_waits_anew():
         (2, "refused its settings"),
         (3, "found no broker"),
         (70, "met an error"),
+        (78, "needs a decision of yours"),
         (-9, "was ended by SIGKILL"),
         (-999, "exit status -999"),
         (5, "ended with exit status 5"),
@@ -90,6 +92,31 @@ def test_refused_settings_end_everything():
     assert Supervisor(roles, say=said.append).run() == EXIT_USAGE
     assert any("refused its settings" in line and line.endswith("stopping") for line in said)
     assert said[-1] == "steady: stopped"
+
+
+def test_a_role_that_needs_a_decision_is_left_and_the_others_go_on():
+    said: list[str] = []
+    roles = {"helpless": python(f"raise SystemExit({EXIT_HELPLESS})"), "steady": python("import sys; sys.stdin.read()")}
+    one = Supervisor(roles, say=said.append)
+
+    def stop_when_said() -> None:
+        wait_for(lambda: any("helpless: needs a decision" in line for line in said))
+        time.sleep(0.3)
+        one.stop()
+
+    helper = threading.Thread(target=stop_when_said)
+    helper.start()
+    assert one.run() == 0
+    helper.join()
+    assert sum(line.startswith("helpless: started") for line in said) == 1
+    assert any(line.endswith("; the others go on") for line in said)
+
+
+def test_nothing_is_left_to_do_once_every_role_needs_a_decision():
+    said: list[str] = []
+    roles = {name: python(f"raise SystemExit({EXIT_HELPLESS})") for name in ("one", "two")}
+    assert Supervisor(roles, say=said.append).run() == EXIT_HELPLESS
+    assert said[-1].endswith("; stopping")
 
 
 @pytest.mark.slow

@@ -3,21 +3,24 @@
 from __future__ import annotations
 
 import asyncio
+import os
 from collections.abc import Mapping
 from typing import Any
 
 import pytest
 
+from streams.errors import LedgerError
 from streams.transport.errors import SeekError
 from streams.transport.merge import Source
-from streams.transport.reader import BulkConfig, Reader
+from streams.transport.reader import EXIT_AFTER_ERROR, EXIT_HELPLESS, BulkConfig, Reader, end_process
 
 A: Source = ("interactions", 0)
 B: Source = ("interactions", 1)
 
 
 def make_reader(**wishes: Any) -> Reader:
-    wishes = {"offsets": lambda _: {}, "on_start": lambda _: None, "on_revoked": lambda _: None} | wishes
+    defaults: dict[str, Any] = {"offsets": lambda _: {}, "on_start": lambda _: None, "on_revoked": lambda _: None}
+    wishes = defaults | {"whole_topics": ()} | wishes
     config = BulkConfig(commit_timeout_s=0.01, commit_every_s=wishes.pop("commit_every_s", None))
     return Reader(config, fatal=lambda _: None, checks_ends=wishes.pop("checks_ends", True), **wishes)
 
@@ -95,3 +98,23 @@ def test_a_state_ahead_of_the_log_is_refused_unless_the_broker_cannot_tell():
     make_reader(checks_ends=False).refuse_unless_reachable({A: (11, 10)})
     with pytest.raises(SeekError, match="interactions/0: want 11, ends at 10"):
         make_reader().refuse_unless_reachable({A: (11, 10)})
+
+
+def test_records_that_are_gone_are_told_and_refused_where_none_may_be_missing(caplog):
+    make_reader().refuse_expired({A: 3})
+    assert "interactions/0: retention removed 3 records before they were read" in caplog.text
+    with pytest.raises(SeekError, match="3 records of interactions/0 were removed before they were learned"):
+        make_reader(whole_topics=["interactions"]).refuse_expired({A: 3})
+    make_reader(whole_topics=["interactions"]).refuse_expired({})
+
+
+@pytest.mark.parametrize(
+    ("error", "status"),
+    [(SeekError("far"), EXIT_HELPLESS), (LedgerError("gap"), EXIT_HELPLESS), (ValueError("bug"), EXIT_AFTER_ERROR)],
+)
+def test_what_somebody_has_to_decide_ends_with_a_status_of_its_own(monkeypatch, caplog, error, status):
+    ended: list[int] = []
+    monkeypatch.setattr(os, "_exit", ended.append)
+    end_process(error)
+    assert ended == [status]
+    assert ("needs a decision of yours" in caplog.text) == (status == EXIT_HELPLESS)

@@ -1,0 +1,177 @@
+"""Rebuilds a past state: the nearest snapshot before it, and the ledger's batches from there on.
+
+Nothing is written and no role has to run. What decides where to stop is `Moment`.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import dataclasses
+from collections.abc import Callable, Iterator, Mapping
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from models.recommend import metrics
+from models.recommend.state import to_arrays
+from streams.connect import connection_of
+from streams.contract import topics
+from streams.contract.topics import topic_name
+from streams.cores.learn import Learner
+from streams.durability import ledger, snapshots
+from streams.durability.ledger import Placed
+from streams.durability.ledger_log import read_ledger
+from streams.durability.manifest import entries_of
+from streams.durability.snapshots import SnapshotRef
+from streams.roles.decoding import KINDS
+from streams.roles.decoding import entries_of as decoded
+from streams.roles.moments import Moment
+from streams.roles.restoring import Reached, Restored, reached_of, restored
+from streams.settings import Settings
+from streams.transport.merge import Merger, Source, Stamped
+from streams.transport.ranges import RangeReader, open_ranges
+
+Heard = Callable[[int], None]
+
+
+class Check(NamedTuple):
+    """A step whose hash the ledger knows."""
+
+    step: int
+    expected: str
+    found: str
+
+    @property
+    def is_same(self) -> bool:
+        """Whether the rebuilt state is the one that was learned."""
+        return self.expected == self.found
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Rebuilt:
+    """A past state, and how it was come by.
+
+    Attributes:
+      start: the step of the snapshot that it was rebuilt from; 0: from the log's beginning.
+      checks: of every step on the way whose hash the ledger has. is_whole: no record was missing.
+      sums: `metrics.sums` of the events ranked on the way.
+    """
+
+    learner: Learner
+    reached: Reached
+    start: int
+    checks: list[Check]
+    is_whole: bool
+    sums: Any
+
+    @property
+    def step(self) -> int:
+        """The step that it stands behind."""
+        return self.learner.state.step
+
+
+def rebuild(
+    settings: Settings,
+    moment: Moment,
+    *,
+    start: int | None = None,
+    accepts_other: bool = False,
+    compares: bool = True,
+    heard: Heard = lambda _: None,
+) -> Rebuilt:
+    """The state at ``moment``.
+
+    Args:
+      start: begin with the newest snapshot of at most this step; None: with the newest before ``moment``.
+      accepts_other: take batches that were learned under another fingerprint, and compare no hashes of theirs.
+      compares: hash the state where the ledger knows its hash.
+      heard: told after each step.
+
+    Raises:
+      LedgerError: ledger, log and configuration do not belong together.
+      SnapshotError: the snapshot does not fit this version or configuration.
+      BrokerError: the log does not have what the ledger names.
+    """
+
+    def fits(ref: SnapshotRef) -> bool:
+        return (start is None or ref.version <= start) and moment.is_behind(ref.version, *reached_of(ref))
+
+    return rebuild_from(
+        settings, restored(settings, snapshots.load_newest(settings.snapshot_dir, fits=fits)), moment,
+        accepts_other=accepts_other, compares=compares, heard=heard,
+    )  # fmt: skip
+
+
+def rebuild_from(
+    settings: Settings, first: Restored, moment: Moment, *, accepts_other: bool, compares: bool, heard: Heard
+) -> Rebuilt:
+    """As `rebuild`, on from a learner."""
+    learner, start = first.learner, first.learner.state.step
+    placed, _ = asyncio.run(read_ledger(connection_of(settings), _named(settings, topics.LEDGER), first.place.offset))
+    recovery = ledger.recovery_of(
+        placed, step=start, writer=first.place.writer, fingerprint=first.fingerprint, accepts_other=accepts_other
+    )
+    todo = moment.steps_of(recovery.todo)
+    checks: list[Check] = []
+    is_whole, sums = True, np.zeros(metrics.SUMS)
+    reached = first.reached
+    for batch in _batches(settings, first.reached, todo):
+        if moment.is_before([record.timestamp_ms for record in batch.records]):
+            break
+        learned = learner.learn([record.value for record in batch.records if record.value is not None])
+        sums, reached = sums + learned.learnt.sums, batch.reached
+        is_whole &= batch.is_whole
+        expected = recovery.hashes.get(learner.state.step)
+        if compares and is_whole and expected is not None:
+            found = ledger.learned_hash(entries_of(to_arrays(learner.state)))
+            checks.append(Check(learner.state.step, expected, found))
+        heard(learner.state.step)
+    return Rebuilt(learner=learner, reached=reached, start=start, checks=checks, is_whole=is_whole, sums=sums)
+
+
+class _Batch(NamedTuple):
+    records: list[Stamped[Any]]
+    reached: Reached
+    is_whole: bool
+
+
+def _batches(settings: Settings, reached: Reached, todo: list[Placed]) -> Iterator[_Batch]:
+    """The records of each step, in the order in which it learned them."""
+    if not todo:
+        return
+    kinds = {topic_name(settings.prefix, name): kind for name, kind in KINDS.items()}
+    compacted = [_named(settings, spec) for spec in topics.TOPICS if spec.cleanup == "compact"]
+    merger: Merger[Any] = Merger(settings.trainer.merge_bound_count, topic_order=list(kinds))
+    starts: dict[Source, int] = {}
+    for one in todo:
+        for source, (first, _) in ledger.spans_of(one.record).items():
+            starts.setdefault(source, reached.offsets.get(source, first))
+    for source, offset in starts.items():
+        merger.position(source, offset, None, clock_ms=reached.clocks.get(source))
+    offsets = dict(reached.offsets)
+    with open_ranges(connection_of(settings), starts) as reader:
+        for one in todo:
+            spans = ledger.spans_of(one.record)
+            while (records := merger.take_ranges(spans)) is None:
+                reader.hold(merger.over_bound())
+                _offer(reader, merger, kinds)
+            for record in records:
+                offsets[record.source] = record.offset + 1
+            is_whole = ledger.is_whole(one.record, records, compacted=compacted)
+            yield _Batch(records, Reached(dict(offsets), merger.clocks()), is_whole)
+
+
+def _offer(reader: RangeReader, merger: Merger[Any], kinds: Mapping[str, Any]) -> None:
+    for source, records in reader.read().items():
+        entries, _ = decoded(records, kinds[source[0]], dead_letters="")
+        merger.offer(
+            source,
+            [
+                Stamped(source, record.timestamp, record.offset, entry)
+                for record, entry in zip(records, entries, strict=True)
+            ],
+        )
+
+
+def _named(settings: Settings, spec: topics.TopicSpec) -> str:
+    return topic_name(settings.prefix, spec.name)

@@ -1,0 +1,83 @@
+"""From a snapshot to a learner: for the trainer, and for whoever rebuilds a past state."""
+
+from __future__ import annotations
+
+from typing import Final, NamedTuple
+
+from models.errors import StateError
+from models.recommend.learning import Judging
+from models.recommend.state import Arrays, ModelConfig, from_arrays
+from streams.contract import rules
+from streams.cores.learn import Learner
+from streams.durability.ledger import START, Place
+from streams.durability.snapshots import SnapshotRef
+from streams.errors import SnapshotError
+from streams.roles.model_config import fingerprint_of, model_config_of
+from streams.settings import Settings
+from streams.text.choice import chosen_encoder, saved_encoder
+from streams.text.installed import encoder_of, is_installed
+from streams.transport.merge import Source
+
+LEDGER: Final = "ledger"
+"""Where a snapshot's meta says its place in the ledger."""
+
+
+class Reached(NamedTuple):
+    """How far the records go that a state has learned: next offset and clock, ms, of each partition."""
+
+    offsets: dict[Source, int]
+    clocks: dict[Source, int]
+
+
+class Restored(NamedTuple):
+    """A learner, and where it stands.
+
+    Attributes:
+      fingerprint: of the software and configuration that learns. place: in the ledger, behind the learner's step.
+    """
+
+    config: ModelConfig
+    fingerprint: str
+    learner: Learner
+    reached: Reached
+    place: Place
+
+
+def restored(settings: Settings, found: tuple[SnapshotRef, Arrays] | None) -> Restored:
+    """The learner of a snapshot, or one that has learned nothing.
+
+    Raises:
+      SnapshotError: the snapshot does not fit this version or configuration.
+      SettingsError: the settings ask for another text encoder, or for one that is not there.
+    """
+    saved = None if found is None else saved_encoder(found[0].meta)
+    text_encoder = chosen_encoder(settings.text_encoder, saved=saved, is_there=is_installed(settings))
+    config = model_config_of(settings, text_encoder=text_encoder)
+    encode = encoder_of(settings, config)
+    may_return = rules.LEARNED_ACTIONS.intersection(settings.recommender.rewatchable_actions)
+    judging = Judging(repeats=bool(may_return))  # what recommenders show again has to be learned
+    fingerprint = fingerprint_of(config)
+    if found is None:
+        learner = Learner(config, judging=judging, encode=encode)
+        return Restored(config, fingerprint, learner, Reached({}, {}), START)
+    ref, arrays = found
+    try:
+        first = from_arrays(dict(arrays), config)
+    except StateError as error:
+        raise SnapshotError(f"{ref.uri}: {error}") from error
+    learner = Learner(config, first=first, judging=judging, encode=encode)
+    return Restored(config, fingerprint, learner, reached_of(ref), Place(*ref.meta.get(LEDGER, START)))
+
+
+def reached_of(ref: SnapshotRef) -> Reached:
+    """How far a snapshot goes."""
+    clocks = ref.meta.get("clocks", {})
+    return Reached(
+        {_source(name): offset for name, offset in ref.offsets.items()},
+        {_source(name): clock for name, clock in clocks.items()},
+    )
+
+
+def _source(name: str) -> Source:
+    topic, _, partition = name.rpartition("/")
+    return topic, int(partition)
