@@ -82,8 +82,9 @@ def ls(
 def show(letter_id: str, raw: bool, config: Path | None, broker: str | None, prefix: str | None, as_json: bool) -> None:
     """Show the letter ID whole: its headers, why it was refused, what this version says of it, and its bytes."""
     from streams.cores import redrive
-    from streams.roles.letters import one_letter, origins_of
+    from streams.roles.letters import one_letter, origins_of, place_of
 
+    place_of(letter_id)
     settings, connection = _reached(config, broker, prefix)
     read = one_letter(connection, letter_id, prefix=settings.prefix)
     (letter,) = redrive.letters_of([read], redrive.judge_of(origins_of(settings.prefix)))
