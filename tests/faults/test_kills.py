@@ -205,6 +205,28 @@ def test_a_moment_is_the_same_from_the_log_and_from_a_snapshot_near_it(
     assert by_time.model.step >= by_step.model.step
 
 
+def test_slates_of_two_moments_are_compared(killed: Killed, capsys: pytest.CaptureFixture[str]) -> None:
+    last = max(one.record.step for one in ledger_of(killed))
+    same = json.loads(said(killed, capsys, "diff", str(last), "now", "--sample", "5", "--json"))
+    assert (same["steps"], same["users"], same["overlap"]) == ([last, last], 5, 1.0)
+    apart = json.loads(said(killed, capsys, "diff", str(last // 3), "now", "--user", killed.user_id, "--json"))
+    (one,) = apart["of"]
+    assert 0.0 <= one["overlap"] < 1.0
+    assert len(one["entered"]) == len(one["left"]) > 0
+
+
+def test_the_same_log_under_another_configuration(
+    killed: Killed, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    other = tmp_path / "other.toml"
+    other.write_text(killed.config.read_text().replace("[model.towers]", "[model]\nsuccessors = 4\n[model.towers]"))
+    told = json.loads(said(killed, capsys, "branch", str(other), "--json"))
+    was, would = told["branches"]
+    assert was["events"] == would["events"] > 0
+    assert was["hr_at_10"]["decayed_popularity"] == would["hr_at_10"]["decayed_popularity"]
+    assert told["change"]["ndcg_at_10"] == would["ndcg_at_10"]["model"] - was["ndcg_at_10"]["model"] != 0
+
+
 def test_another_configuration_is_refused(killed: Killed, tmp_path: Path) -> None:
     """The same ledger under another configuration is refused, and nothing of the installation is touched."""
     other = tmp_path / "other.toml"
