@@ -14,14 +14,18 @@ def connection_of(settings: Settings, *, is_embedded: bool = False) -> Connectio
     Args:
       settings: already checked.
       is_embedded: the broker is the demo's, see `Connection`.
+
+    Raises:
+      SettingsError: the password's file cannot be read.
     """
     security = settings.security
+    password = security.read_password().reveal() if security.protocol.startswith("SASL") else None
     return Connection(
         bootstrap=settings.broker,
         security_protocol=cast(SecurityProtocol, security.protocol),
         sasl_mechanism=cast(SaslMechanism, security.mechanism),
         username=security.username or None,
-        password=security.password.reveal() or None,
+        password=password,
         ca_file=str(security.ca_file) if security.ca_file else None,
         is_embedded=is_embedded,
     )

@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Final, Literal
 
 from streams.contract.topics import TOPICS
-from streams.errors import BrokerError, MarqueeError, SnapshotError
+from streams.errors import BrokerError, BrokerRefusedError, MarqueeError, SnapshotError
 from streams.settings import Settings
 from streams.text.choice import HOW_TO_GET
 from streams.text.files import find_files
@@ -41,6 +41,7 @@ SHOWN: Final = (
     "polars",
 )
 BROKER: Final = "broker"
+ACCESS: Final = "access"
 """What the finding about the broker itself is called."""
 ONE_FAISS_ONLY: Final = "both install the module `faiss` and overwrite each other"
 LEAST_FREE_BYTES: Final = 2 << 30
@@ -236,6 +237,8 @@ def check_broker(settings: Settings) -> list[Finding]:
     try:
         admin.wait_for_broker(connection, on_wait=lambda _: None, timeout_s=0.0)
         differences = admin.check_topics(connection, TOPICS, prefix=settings.prefix)
+    except BrokerRefusedError as error:
+        return [Finding(what=ACCESS, verdict="failed", found=str(error), remedy="mend [security] in marquee.toml")]
     except BrokerError as error:
         remedy = "give its address with --broker or MARQUEE_BROKER; [security] in marquee.toml if it asks for it"
         return [Finding(what=BROKER, verdict="failed", found=str(error), remedy=remedy)]

@@ -27,6 +27,10 @@ class BrokerUnavailableError(BrokerError):
     """No broker answers at the configured address."""
 
 
+class BrokerRefusedError(BrokerError):
+    """A broker is there, and user, password, certificate or rights do not open it."""
+
+
 class TopicMismatchError(BrokerError):
     """A topic exists, but not as the contract describes it."""
 
@@ -73,3 +77,7 @@ class RoleError(MarqueeError):
 
 class TextEncoderError(MarqueeError):
     """The files of a pretrained text encoder are not there, or are others than those we know."""
+
+
+class DeadLetterError(MarqueeError):
+    """A dead letter is not there, or cannot be redriven as it was asked for."""

@@ -16,6 +16,8 @@ from streams.errors import SettingsError
 
 KIND: Final = "kind"
 """Key of a field's metadata that holds its `Kind`."""
+MAX_SECRET_BYTES: Final = 4_096
+"""Longest file that is taken for a password."""
 TRUE_WORDS: Final = ("true", "yes", "on", "1")
 FALSE_WORDS: Final = ("false", "no", "off", "0")
 
@@ -181,6 +183,32 @@ def secret() -> Any:
         is_secret=True,
     )
     return _field(Secret(""), kind)
+
+
+def read_secret(path: Path) -> Secret:
+    """The one line that a file holds.
+
+    Raises:
+      SettingsError: it cannot be read, or holds nothing, several lines, or no text; the text shows none of it.
+    """
+    try:
+        with path.open("rb") as file:
+            held = file.read(MAX_SECRET_BYTES + 1)
+    except OSError as error:
+        raise SettingsError(
+            f"expected a readable file with the password at {path}, got: {error.strerror}; mend path or rights"
+        ) from None
+    line = held.removesuffix(b"\n").removesuffix(b"\r")
+    try:
+        text = line.decode()
+    except UnicodeDecodeError:
+        text = ""
+    if not text.isprintable() or not text or len(held) > MAX_SECRET_BYTES:
+        raise SettingsError(
+            f"expected one line of printable text in {path}, at most {MAX_SECRET_BYTES} bytes, got something else; "
+            "write the password alone into it"
+        )
+    return Secret(text)
 
 
 def _field(default: object, kind: Kind) -> Any:

@@ -13,7 +13,9 @@ import pytest
 from aiokafka.partitioner import murmur2
 
 from streams import cli
-from streams.contract import codec, events, rules, topics
+from streams.contract import access, codec, events, rules, topics
+from streams.contract.dead_letters import Origin, Redrive, dead_letter
+from streams.cores import redrive
 from streams.roles.trainer import Trainer
 from streams.settings import Settings
 from streams.transport.child import EXIT_ORPHANED
@@ -27,7 +29,13 @@ DOCS = ROOT / "docs"
 EVENTS = (DOCS / "events.md").read_text(encoding="utf-8")
 OPERATIONS = (DOCS / "operations.md").read_text(encoding="utf-8")
 README = (ROOT / "README.md").read_text(encoding="utf-8")
-PAGES = (ROOT / "README.md", ROOT / "CHANGELOG.md", ROOT / "benchmarks" / "README.md", *sorted(DOCS.rglob("*.md")))
+PAGES = (
+    ROOT / "README.md",
+    ROOT / "CHANGELOG.md",
+    ROOT / "SECURITY.md",
+    ROOT / "benchmarks" / "README.md",
+    *sorted(DOCS.rglob("*.md")),
+)
 WRITTEN_BY_COMMANDS = {"benchmarks/results.md"}
 """Files that a command writes: `make bench`."""
 CARRIED = {spec.name: spec.event_type for spec in topics.TOPICS if spec.event_type is not None}
@@ -112,6 +120,32 @@ def test_the_stages_of_dead_letters_are_the_code_s() -> None:
     stages = {value for name, value in vars(codec).items() if name.startswith("STAGE_")}
     documented = {row[0].strip("`") for row in table(section("dead-letters.v1")) if len(row) == 2}
     assert stages <= documented
+
+
+def test_the_verdicts_on_dead_letters_are_the_code_s() -> None:
+    documented = [row[0].strip("`") for row in table(section("Dead letters", OPERATIONS))[1:]]
+    assert sorted(documented) == sorted(redrive.WHY)
+
+
+def test_the_rights_are_the_code_s() -> None:
+    rows = {row[0].strip("`"): row[1:] for row in table(section("Rights", OPERATIONS))[1:]}
+    assert list(rows) == list(access.ACCESS)
+    for who, (reads, writes, further) in rows.items():
+        wanted = access.ACCESS[who]
+        assert inline_code(reads) == [spec.name for spec in wanted.reads]
+        assert inline_code(writes) == [spec.name for spec in wanted.writes]
+        assert wanted.joins_group == ("its group" in further)
+        assert wanted.checks == ("DescribeConfigs" in further)
+        assert wanted.creates == ("and Create" in further)
+
+
+def test_the_headers_of_dead_letters_are_the_code_s() -> None:
+    redriven = Origin(
+        topic="t", partition=0, offset=0, timestamp_ms=0, key=b"", redrive=Redrive(first="t/0/0", count=1)
+    )
+    letter = dead_letter(codec.Rejected(b"x" * (rules.MAX_RECORD_BYTES + 1), "r", "s"), redriven)
+    documented = " ".join(row[0] for row in table(section("dead-letters.v1")) if len(row) == 2)
+    assert all(f"`{name}`" in documented for name, _ in letter.headers)
 
 
 @pytest.mark.parametrize(
@@ -201,7 +235,11 @@ def test_command_lines_are_understood(page: Path) -> None:
         name, *arguments = shlex.split(line)[1:]
         command = cli.marquee.get_command(click.Context(cli.marquee), name)
         assert command is not None, f"{page.name}: {line}"
-        command.make_context(name, arguments)  # raises click.UsageError on an option or value that is not there
+        context = command.make_context(name, arguments)  # raises click.UsageError on an option that is not there
+        if isinstance(command, click.Group):
+            inner, part, rest = command.resolve_command(context, arguments)
+            assert part is not None, f"{page.name}: {line}"
+            part.make_context(inner, rest, parent=context)
 
 
 def inline_code(text: str) -> list[str]:
@@ -216,7 +254,7 @@ def command_lines(text: str) -> list[str]:
     lines = [part for block in blocks for part in re.split(r"\n|&&|\|", block)] + [
         part for span in spans for part in span.split("&&")
     ]
-    wanted = (re.sub(r"\s+#.*$|\s*&\s*$", "", line.strip()) for line in lines)
+    wanted = (re.sub(r"\s+[#>].*$|\s*&\s*$", "", line.strip()) for line in lines)
     calls = [line for line in wanted if re.match(r"marquee [a-z]", line)]
     return [line for line in calls if len(line.split()) > 2 or not needs_arguments(line.split()[1])]
 
@@ -224,6 +262,8 @@ def command_lines(text: str) -> list[str]:
 def needs_arguments(name: str) -> bool:
     """Whether a command named alone, as in prose, could not be called so."""
     command = cli.marquee.get_command(click.Context(cli.marquee), name)
+    if isinstance(command, click.Group):
+        return True
     return command is not None and any(isinstance(one, click.Argument) and one.required for one in command.params)
 
 

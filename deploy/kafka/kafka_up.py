@@ -70,7 +70,7 @@ class Options:
       cache: where the jars are kept.
       version: Kafka's version.
       heap: the JVM's ``-Xmx``.
-      is_secure: also a SASL_SSL listener (SCRAM-SHA-256 and PLAIN).
+      is_secure: also a SASL_SSL listener (SCRAM-SHA-256, SCRAM-SHA-512 and PLAIN).
       dies_with_parent: end the broker with the thread that starts it (Linux).
       extra: further broker properties.
     """
@@ -240,8 +240,9 @@ def server_properties(options: Options, ports: tuple[int, int, int]) -> str:
         prefix = "listener.name.secure."
         plain_login = f'{LOGIN_MODULES}.plain.PlainLoginModule required user_{TEST_USER}="{TEST_PASSWORD}";'
         settings |= {
-            "sasl.enabled.mechanisms": "SCRAM-SHA-256,PLAIN",
+            "sasl.enabled.mechanisms": "SCRAM-SHA-256,SCRAM-SHA-512,PLAIN",
             prefix + "scram-sha-256.sasl.jaas.config": f"{LOGIN_MODULES}.scram.ScramLoginModule required;",
+            prefix + "scram-sha-512.sasl.jaas.config": f"{LOGIN_MODULES}.scram.ScramLoginModule required;",
             prefix + "plain.sasl.jaas.config": plain_login,
             prefix + "ssl.keystore.type": "PEM",
             prefix + "ssl.keystore.location": make_certificates(options.data / "tls"),
@@ -252,10 +253,10 @@ def server_properties(options: Options, ports: tuple[int, int, int]) -> str:
 def format_storage(options: Options, class_path: str, properties: pathlib.Path) -> None:
     """Prepares an empty log folder, as KRaft wants it."""
     cluster_id = base64.urlsafe_b64encode(uuid.uuid4().bytes).decode().rstrip("=")
-    scram = f"SCRAM-SHA-256=[name={TEST_USER},password={TEST_PASSWORD}]"
+    scram = [f"{name}=[name={TEST_USER},password={TEST_PASSWORD}]" for name in ("SCRAM-SHA-256", "SCRAM-SHA-512")]
     quiet = "-Dorg.slf4j.simpleLogger.defaultLogLevel=warn"
     command = ["java", quiet, "-cp", class_path, "kafka.tools.StorageTool", "format", f"--cluster-id={cluster_id}"]
-    command += ["-c", str(properties), *(["--add-scram", scram] if options.is_secure else [])]
+    command += ["-c", str(properties), *(word for one in scram if options.is_secure for word in ("--add-scram", one))]
     subprocess.run(command, check=True, stdout=subprocess.DEVNULL)
 
 

@@ -90,12 +90,16 @@ METRICS: Final = TopicSpec(
 )  # fmt: skip
 DEAD_LETTERS: Final = TopicSpec(
     name="dead-letters.v1", key="origin", partitions=1, cleanup="delete", event_type=None,
+    tombstone="marks the letter as redriven",
 )  # fmt: skip
 
 TOPICS: Final[tuple[TopicSpec, ...]] = (
     INTERACTIONS, ITEMS, USERS, REQUESTS, SLATES, CONTENT_TASKS, CONTENT_ASSETS,
     ITEM_STATES, MODEL_WEIGHTS, MODEL_SNAPSHOTS, LEDGER, METRICS, DEAD_LETTERS,
 )  # fmt: skip
+
+JUDGED: Final[tuple[TopicSpec, ...]] = (INTERACTIONS, ITEMS, USERS, REQUESTS)
+"""Others write these: a role that refuses a record of theirs keeps it as a dead letter, which may go back there."""
 
 
 def topic_name(prefix: str, spec_name: str) -> str:

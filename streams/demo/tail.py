@@ -60,7 +60,7 @@ def _reason(message: Message) -> str:
 
 def note(watch: Watch, arrived: Arrived) -> None:
     """Decode a record and give it to the watch."""
-    if arrived.topic == topics.DEAD_LETTERS.name:
+    if arrived.topic == topics.DEAD_LETTERS.name and arrived.reason:  # a mark of `marquee dlq` has none
         watch.take_dead_letter(arrived.key, arrived.reason)
     elif arrived.topic == topics.SLATES.name:
         slate = _SLATE(arrived.value, -1)

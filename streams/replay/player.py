@@ -17,11 +17,12 @@ import numpy as np
 
 from streams.contract import topics
 from streams.contract.codec import encode
-from streams.errors import BrokerUnavailableError, DeliveryError, ReplayError
+from streams.errors import DeliveryError, ReplayError
 from streams.replay.convert import check_playable, to_interactions, to_items
 from streams.replay.logs import EventLog
 from streams.replay.pace import Pace
 from streams.transport.connection import Connection
+from streams.transport.refusals import unreachable
 
 CHUNK: Final = 2_000
 """Events between two looks at the clock and at what the broker said."""
@@ -89,7 +90,7 @@ class KafkaSender:
         self._metadata_timeout_s = metadata_timeout_s
         self._failures: list[str] = []
         self._trouble = ""
-        self._address = connection.bootstrap
+        self._connection = connection
         is_idempotent = not connection.is_embedded
         self._producer = confluent_kafka.Producer(
             {
@@ -117,10 +118,7 @@ class KafkaSender:
         try:
             there = self._producer.list_topics(timeout=self._metadata_timeout_s).topics
         except confluent_kafka.KafkaException as error:
-            raise BrokerUnavailableError(
-                f"expected a broker at {self._address}, got: {self._trouble or error.args[0].str()}; "
-                "is it up, and are address and security settings right?"
-            ) from error
+            raise unreachable(self._connection, error.args[0]) from error
         return [name for name in names if name not in there]
 
     def send(self, topic: str, *, key: str, value: bytes, timestamp_ms: int) -> None:

@@ -6,12 +6,13 @@ import time
 import uuid
 from typing import Any
 
-from confluent_kafka import Consumer, KafkaError, Producer, TopicPartition
+from confluent_kafka import Consumer, KafkaError, KafkaException, Producer, TopicPartition
 
 from streams.contract import codec, topics
 from streams.contract.events import Request, Slate
-from streams.errors import BrokerError, BrokerUnavailableError
+from streams.errors import BrokerError
 from streams.transport.connection import Connection
+from streams.transport.refusals import unreachable
 
 
 class NoAnswerError(BrokerError):
@@ -52,8 +53,8 @@ def ask(connection: Connection, request: Request, *, prefix: str, timeout_s: flo
 def _read_from_the_end(consumer: Consumer, topic: str, connection: Connection) -> None:
     try:
         found: Any = consumer.list_topics(topic, timeout=5).topics[topic]
-    except Exception as error:
-        raise BrokerUnavailableError(f"no broker answers at {connection.bootstrap}: {error}") from error
+    except KafkaException as error:
+        raise unreachable(connection, error.args[0]) from error
     if found.error is not None or not found.partitions:
         raise BrokerError(f"expected the topic {topic}, got none; `marquee topics create` makes it")
     places = []

@@ -7,7 +7,7 @@ from typing import Any, Final
 
 from streams.contract import topics
 from streams.contract.codec import Rejected, decoder
-from streams.contract.dead_letters import Origin, dead_letter
+from streams.contract.dead_letters import Origin, dead_letter, redrive_of
 from streams.contract.events import Interaction, Item, Record, User
 from streams.cores.learn import Entry, Erased, Withdrawn
 from streams.transport.publish import Out
@@ -51,6 +51,7 @@ def letter_for(rejected: Rejected, record: Any, *, topic: str) -> Out:
         offset=record.offset,
         timestamp_ms=record.timestamp,
         key=record.key,
+        redrive=redrive_of(record.headers),
     )
     letter = dead_letter(rejected, origin)
     return Out(

@@ -18,7 +18,7 @@ from models.errors import StateError
 from models.recommend.state import Arrays, from_arrays
 from models.recommend.towers import TextEncoder
 from streams.connect import connection_of
-from streams.contract import codec, rules, topics
+from streams.contract import access, codec, rules, topics
 from streams.contract.codec import Rejected, decoder
 from streams.contract.events import Interaction, Item, ItemState, ModelWeights, Request, User
 from streams.cores.pushes import Push, Pushes
@@ -119,7 +119,7 @@ class RecommenderRole:
 
     def _app(self, connection: Any) -> BulkApp:
         app = bulk_app(
-            f"{self.settings.prefix or 'marquee'}-recommender",
+            access.group_name(self.settings.prefix, "recommender"),
             connection,
             offsets=self._wanted,
             config=BulkConfig(

@@ -18,7 +18,7 @@ from typing import Any, NamedTuple
 
 from models.recommend.state import Arrays, to_arrays
 from streams.connect import connection_of
-from streams.contract import codec, topics
+from streams.contract import access, codec, topics
 from streams.contract.events import SnapshotNotice
 from streams.cores.learn import Entry
 from streams.durability import ledger, manifest, snapshots
@@ -87,7 +87,7 @@ class Trainer:
     def _app(self, connection: Any) -> BulkApp:
         lossless = [] if self.settings.trainer.accept_expired else [self.names[topics.INTERACTIONS.name]]
         app = bulk_app(
-            f"{self.settings.prefix or 'marquee'}-trainer", connection, offsets=self._wanted,
+            access.group_name(self.settings.prefix, "trainer"), connection, offsets=self._wanted,
             on_start=self.batches.begin, whole_topics=lossless,
         )  # fmt: skip
         for spec_name, kind in KINDS.items():

@@ -20,6 +20,7 @@ from streams.contract.topics import KEEP_FOREVER_MS, TopicSpec, topic_name
 from streams.errors import BrokerError, BrokerUnavailableError
 from streams.transport.backoff import Backoff
 from streams.transport.connection import Connection
+from streams.transport.refusals import require_answer
 
 _ASKED = ("cleanup.policy", "retention.ms", "message.timestamp.type")
 CONNECT_TIMEOUT_S = 3.0
@@ -129,6 +130,8 @@ def _admin(connection: Connection, *, timeout_ms: int = 10_000) -> KafkaAdminCli
     try:
         if not _is_listening(connection):
             raise KafkaConnectionError("nobody listens there")
+        if connection.security_protocol != "PLAINTEXT":  # kafka-python would not say why, and leak sockets for 10 s
+            require_answer(connection)
         return KafkaAdminClient(**connection.for_kafka_python(), bootstrap_timeout_ms=timeout_ms)
     except KafkaError as error:
         raise BrokerUnavailableError(

@@ -1,14 +1,15 @@
 """How to reach the broker, once, and in the words of each of the four clients.
 
 Decides nothing: settings give a :class:`Connection`, and the clients get their own spelling of it. Passwords stay out
-of every ``repr``.
+of every ``repr`` and every log.
 """
 
 from __future__ import annotations
 
+import logging
 import ssl
 from dataclasses import dataclass, field
-from typing import Any, Literal
+from typing import Any, Final, Literal
 
 import faust
 from faust.types.auth import CredentialsT
@@ -17,6 +18,23 @@ from streams.errors import SettingsError
 
 SecurityProtocol = Literal["PLAINTEXT", "SSL", "SASL_PLAINTEXT", "SASL_SSL"]
 SaslMechanism = Literal["PLAIN", "SCRAM-SHA-256", "SCRAM-SHA-512"]
+
+
+WIRE_LOGGERS: Final = ("aiokafka.conn", "kafka.net.connection", "kafka.protocol.parser")
+"""What these say at debug level is what goes over the wire; with PLAIN the password is part of it."""
+
+
+def _is_above_debug(record: logging.LogRecord) -> bool:
+    return record.levelno > logging.DEBUG
+
+
+class Unshown(str):
+    """A text that has no repr: kafka-python logs its configuration, at debug level."""
+
+    __slots__ = ()
+
+    def __repr__(self) -> str:
+        return "'***'"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -74,10 +92,11 @@ class Connection:
             "ssl_context": self.ssl_context(),
         }
         if self._has_sasl:
+            keep_wire_out_of_logs()
             words |= {
                 "sasl_mechanism": self.sasl_mechanism,
                 "sasl_plain_username": self.username,
-                "sasl_plain_password": self.password,
+                "sasl_plain_password": Unshown(self.password),
             }
         return words
 
@@ -93,7 +112,7 @@ class Connection:
         if self._has_sasl:
             words["sasl.mechanism"] = self.sasl_mechanism
             words["sasl.username"] = self.username or ""
-            words["sasl.password"] = self.password or ""
+            words["sasl.password"] = Unshown(self.password or "")
         if self._has_tls and self.ca_file:
             words["ssl.ca.location"] = self.ca_file
         return words
@@ -105,12 +124,19 @@ class Connection:
     def for_faust(self) -> CredentialsT | None:
         """Faust's credentials; None for PLAINTEXT."""
         if self._has_sasl:
+            keep_wire_out_of_logs()
             return faust.SASLCredentials(
                 username=self.username,
-                password=self.password,
+                password=Unshown(self.password),
                 mechanism=self.sasl_mechanism,
                 ssl_context=self.ssl_context(),
             )
         if self._has_tls:
             return faust.SSLCredentials(self.ssl_context())
         return None
+
+
+def keep_wire_out_of_logs() -> None:
+    """From now on the clients' logs hold no bytes of the wire, at whatever level; the same filter is added once."""
+    for name in WIRE_LOGGERS:
+        logging.getLogger(name).addFilter(_is_above_debug)

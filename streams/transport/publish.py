@@ -110,7 +110,11 @@ class Publisher:
             compression_type=config.compression,
             max_request_size=4 * 1024 * 1024,
         )
-        await producer.start()
+        try:
+            await producer.start()
+        except BaseException:
+            await producer.stop()  # one that could not start still holds connections
+            raise
         self._producer = producer
 
     async def stop(self) -> None:

@@ -232,17 +232,31 @@ async def test_aborted_transactions_are_left_out_and_do_not_hinder_readiness(any
     assert (place["count"], place["wrong"]) == (20, [])
 
 
-def test_a_worker_reads_over_sasl_and_tls(any_kafka: Any, make_workers: Any) -> None:
+@pytest.mark.parametrize("mechanism", ["PLAIN", "SCRAM-SHA-256", "SCRAM-SHA-512"])
+def test_a_worker_reads_over_sasl_and_tls(any_kafka: Any, make_workers: Any, mechanism: str) -> None:
     topic = any_kafka.topic("secure")
     make_topics(any_kafka, topic)
     fill(any_kafka, topic, range(500))
     workers = make_workers(any_kafka, topic)
-    secure = {"security_protocol": "SASL_SSL", "username": TEST_USER, "password": TEST_PASSWORD}
+    secure = {"security_protocol": "SASL_SSL", "sasl_mechanism": mechanism}
+    secure |= {"username": TEST_USER, "password": TEST_PASSWORD}
     secure["ca_file"] = str(any_kafka.options.data / "tls" / "ca.pem")
     workers.start(bootstrap=any_kafka.secure, connection=secure)
     workers.wait_for_total(2_000)
     assert_exact(workers, 500)
     assert TEST_PASSWORD not in (workers.folder / "log").read_text()
+
+
+def test_a_worker_with_a_wrong_password_ends_and_does_not_say_it(kafka: Any, make_workers: Any) -> None:
+    topic = kafka.topic("refused")
+    make_topics(kafka, topic)
+    workers = make_workers(kafka, topic)
+    wrong = {"security_protocol": "SASL_SSL", "username": TEST_USER, "password": "wr0ng-s3cret"}
+    wrong["ca_file"] = str(kafka.options.data / "tls" / "ca.pem")
+    assert workers.start(bootstrap=kafka.secure, connection=wrong).wait(WAIT_S) != 0
+    said = (workers.folder / "log").read_text()
+    assert "SaslAuthenticationFailed" in said
+    assert "wr0ng-s3cret" not in said
 
 
 def test_state_ahead_of_the_log_is_refused(kafka: Any, make_workers: Any) -> None:

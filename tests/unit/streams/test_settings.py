@@ -6,9 +6,10 @@ from pathlib import Path
 
 import pytest
 
+from streams.connect import connection_of
 from streams.contract import rules
 from streams.errors import SettingsError
-from streams.setting_kinds import Secret
+from streams.setting_kinds import Secret, read_secret
 from streams.settings import RecommenderSettings, SecuritySettings, Settings, TrainerSettings, variable_of
 
 
@@ -147,6 +148,37 @@ def test_security_is_complete_or_refused(tmp_path: Path) -> None:
         Settings.from_env({"MARQUEE_SECURITY_PROTOCOL": "SASL_SSL", "MARQUEE_SECURITY_USERNAME": "app"})
     with pytest.raises(SettingsError, match=r"security.ca_file must be a readable PEM file, got .*ca\.pem"):
         Settings.from_env({"MARQUEE_SECURITY_CA_FILE": str(tmp_path / "ca.pem")})
+
+
+def test_a_password_may_be_in_a_file(tmp_path: Path) -> None:
+    file = tmp_path / "password"
+    variables = {
+        "MARQUEE_SECURITY_PROTOCOL": "SASL_SSL",
+        "MARQUEE_SECURITY_USERNAME": "app",
+        "MARQUEE_SECURITY_PASSWORD_FILE": str(file),
+    }
+    settings = Settings.from_env(variables)
+    for held in ("hunter2", "hunter2\n", "hunter2\r\n"):
+        file.write_bytes(held.encode())
+        assert settings.security.read_password() == Secret("hunter2")
+        assert connection_of(settings).password == "hunter2"
+    assert "hunter2" not in f"{settings!r}{connection_of(settings)!r}"
+    with pytest.raises(SettingsError, match=r"must not both be given, got both; remove the password"):
+        Settings.from_env(variables | {"MARQUEE_SECURITY_PASSWORD": "hunter2"})
+
+
+@pytest.mark.parametrize("held", [b"", b"\n", b"hunter2\nhunter3\n", b"hunter2\x00", b"hunter2\xff", b"hunter2" * 600])
+def test_a_file_that_holds_no_password_is_refused_without_showing_it(tmp_path: Path, held: bytes) -> None:
+    file = tmp_path / "password"
+    file.write_bytes(held)
+    with pytest.raises(SettingsError, match="expected one line of printable text in") as caught:
+        read_secret(file)
+    assert "hunter" not in str(caught.value)
+
+
+def test_a_password_file_that_cannot_be_read_is_named(tmp_path: Path) -> None:
+    with pytest.raises(SettingsError, match=r"expected a readable file with the password at .*nothing, got: No such"):
+        read_secret(tmp_path / "nothing")
 
 
 def test_secrets_never_show() -> None:

@@ -50,6 +50,7 @@ def test_an_item_withdrawn_and_a_user_erased_are_tombstones() -> None:
         "users.v1",
         "item-states.v1",
         "content-assets.v1",
+        "dead-letters.v1",
     }
 
 

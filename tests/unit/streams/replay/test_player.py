@@ -115,6 +115,8 @@ def test_a_refused_record_ends_the_replay(log: EventLog) -> None:
 
 def test_no_broker_is_one_clear_line(capfd: pytest.CaptureFixture[str]) -> None:
     sender = KafkaSender(Connection(bootstrap="127.0.0.1:1"), metadata_timeout_s=0.2)
-    with pytest.raises(BrokerUnavailableError, match=r"expected a broker at 127\.0\.0\.1:1, got: .*; is it up"):
+    with pytest.raises(
+        BrokerUnavailableError, match=r"no Kafka broker answers at 127\.0\.0\.1:1 .*refused.*; start it"
+    ):
         sender.missing(["a"])
     assert capfd.readouterr() == ("", "")

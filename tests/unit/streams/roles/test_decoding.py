@@ -15,8 +15,9 @@ from streams.roles.decoding import KINDS, entries_of
 from tests.factories import NOW_MS, make_interaction, make_item, make_user
 
 
-def record(value: bytes | None, *, key: bytes | None = b"k", offset: int = 7, timestamp: int = NOW_MS) -> Any:
-    return SimpleNamespace(topic="t", partition=3, offset=offset, timestamp=timestamp, key=key, value=value)
+def record(value: bytes | None, *, key: bytes | None = b"k", offset: int = 7, timestamp: int = NOW_MS, **more) -> Any:
+    held = {"topic": "t", "partition": 3, "offset": offset, "timestamp": timestamp, "headers": ()}
+    return SimpleNamespace(**held | {"key": key, "value": value} | more)
 
 
 def test_good_records_become_entries_and_nothing_is_published() -> None:
@@ -47,6 +48,15 @@ def test_poison_becomes_a_letter_and_leaves_its_place_empty(value: bytes) -> Non
     assert headers["origin-key"] == b"k"
     assert re.match(rb"expected|Expected|Object missing required field", headers["reason"])
     assert headers["stage"]
+
+
+def test_a_redriven_record_that_is_refused_again_keeps_its_first_origin_and_its_count() -> None:
+    headers = (("trace", b"1"), ("first-origin", b"t/0/4"), ("redrive-count", b"2"))
+    _, (letter,) = entries_of([record(b"{", headers=headers)], Interaction, dead_letters="dead")
+    kept = dict(letter.headers)
+    assert (kept["first-origin"], kept["redrive-count"]) == (b"t/0/4", b"2")
+    assert (letter.key, kept["origin-offset"]) == (b"t/3/7", b"7")
+    assert "trace" not in kept
 
 
 def test_clock_skew_is_judged_by_the_record_and_not_by_the_wall() -> None:

@@ -43,6 +43,8 @@ def test_the_password_is_in_no_repr():
     connection = secured("a:1")
     assert "hush" not in repr(connection)
     assert "hush" not in repr(connection.for_faust())
+    for words in (connection.for_aiokafka(), connection.for_kafka_python(), connection.for_confluent()):
+        assert "hush" not in f"{words}{words!r}"  # kafka-python logs its own
 
 
 @pytest.mark.parametrize("bootstrap", ["", "nohost", "host:", ":9092", "a:1,b"])

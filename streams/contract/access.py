@@ -1,0 +1,87 @@
+"""Which rights each role and command needs on a cluster with an authorizer, as data; ``docs/operations.md`` lists them.
+
+``Read`` and ``Write`` on a topic include ``Describe``. Nothing needs a right on the cluster, but ``Create`` to make
+topics.
+"""
+
+from dataclasses import dataclass
+from typing import Final, Literal, NamedTuple
+
+from streams.contract import topics
+from streams.contract.topics import TOPICS, TopicSpec, topic_name
+
+Operation = Literal["Read", "Write", "Create", "Describe", "DescribeConfigs"]
+
+
+class Right(NamedTuple):
+    """One entry of an access list: allow ``operation`` on the ``resource`` of exactly this ``name``."""
+
+    resource: Literal["topic", "group"]
+    name: str
+    operation: Operation
+
+
+@dataclass(frozen=True, kw_only=True)
+class Access:
+    """What one role or command touches.
+
+    Attributes:
+      reads, writes: topics.
+      joins_group: it reads in a consumer group of its name.
+      checks: it looks at how all topics are made. creates: it makes them.
+    """
+
+    reads: tuple[TopicSpec, ...] = ()
+    writes: tuple[TopicSpec, ...] = ()
+    joins_group: bool = False
+    checks: bool = False
+    creates: bool = False
+
+
+ACCESS: Final[dict[str, Access]] = {
+    "trainer": Access(
+        reads=(topics.ITEMS, topics.USERS, topics.INTERACTIONS, topics.LEDGER),
+        writes=(
+            topics.LEDGER, topics.ITEM_STATES, topics.MODEL_WEIGHTS, topics.MODEL_SNAPSHOTS, topics.METRICS,
+            topics.DEAD_LETTERS,
+        ),
+        joins_group=True,
+        checks=True,
+    ),
+    "recommender": Access(
+        reads=(
+            topics.REQUESTS, topics.INTERACTIONS, topics.ITEMS, topics.USERS, topics.ITEM_STATES, topics.MODEL_WEIGHTS,
+        ),
+        writes=(topics.SLATES, topics.DEAD_LETTERS),
+        joins_group=True,
+        checks=True,
+    ),
+    "topics": Access(checks=True, creates=True),
+    "recommend": Access(reads=(topics.SLATES,), writes=(topics.REQUESTS,)),
+    "verify": Access(reads=(topics.LEDGER, topics.ITEMS, topics.USERS, topics.INTERACTIONS), checks=True),
+    "replay": Access(writes=(topics.ITEMS, topics.INTERACTIONS)),
+    "dlq": Access(
+        reads=(topics.DEAD_LETTERS, topics.ITEMS, topics.USERS), writes=(topics.DEAD_LETTERS, *topics.JUDGED)
+    ),
+}  # fmt: skip
+"""By role, or by command where it is no role; `marquee run` needs what its roles need, `doctor` what `topics` does."""
+
+
+def group_name(prefix: str, role: str) -> str:
+    """The consumer group of a role."""
+    return f"{prefix or 'marquee'}-{role}"
+
+
+def rights_of(who: str, prefix: str) -> list[Right]:
+    """The access list of a role or command, least first; nothing else is needed, and nothing less does."""
+    access = ACCESS[who]
+    rights = [Right("topic", topic_name(prefix, spec.name), "Read") for spec in access.reads]
+    rights += [Right("topic", topic_name(prefix, spec.name), "Write") for spec in access.writes]
+    if access.checks:
+        names = [topic_name(prefix, spec.name) for spec in TOPICS]
+        rights += [Right("topic", name, what) for name in names for what in ("Describe", "DescribeConfigs")]
+    if access.creates:
+        rights += [Right("topic", topic_name(prefix, spec.name), "Create") for spec in TOPICS]
+    if access.joins_group:
+        rights.append(Right("group", group_name(prefix, who), "Read"))
+    return rights
