@@ -14,6 +14,8 @@ from streams.roles.supervisor import Supervisor
 from streams.settings import Settings
 from streams.transport.reader import EXIT_HELPLESS
 
+DRAIN_S: Final = 60.0
+"""After SIGTERM a role may take so long: a trainer writes its last snapshot. A second signal ends it at once."""
 ROLES: Final = ("trainer", "recommender")
 
 
@@ -67,7 +69,7 @@ def run(roles: Sequence[str], settings: Settings, *, config: Path | None, say: C
             + ". `marquee topics create` makes those that are missing"
         )
     commands = commands_for(roles, broker=settings.broker, prefix=settings.prefix, config=config)
-    return Supervisor(commands, say=say).run()
+    return Supervisor(commands, say=say, drain_s=DRAIN_S).run()
 
 
 def _say(line: str) -> None:

