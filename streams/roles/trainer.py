@@ -23,7 +23,7 @@ from streams.contract.events import SnapshotNotice
 from streams.cores.learn import Entry
 from streams.durability import ledger, manifest, snapshots
 from streams.durability.ledger_log import LedgerWriter, read_ledger
-from streams.errors import LedgerError
+from streams.errors import LedgerError, SnapshotError
 from streams.roles.batches import Batch, Batches
 from streams.roles.decoding import KINDS, entries_of
 from streams.roles.restoring import LEDGER, Reached, restored
@@ -67,7 +67,7 @@ class Trainer:
         self.disk = Serial("snapshot")
         self.telling = Telling(self.learner, self.config, fingerprint=self.fingerprint, names=self.names)
         self.rejected = 0
-        self.saved_step = self.learner.state.step
+        self.saved_step = self.durable_step = self.learner.state.step
         self.batches = Batches(
             self.merger, settings.trainer, step=self.saved_step, reached=reached, fingerprint=self.fingerprint,
             compacted=[self.names[spec.name] for spec in topics.TOPICS if spec.cleanup == "compact"],
@@ -205,7 +205,7 @@ class Trainer:
         every = self.settings.trainer.snapshot_every_steps
         is_due = may_save and every > 0 and state.step - self.saved_step >= every
         is_due = is_due and not self.learner.evicted_items  # they are told with the next flush, and by it alone
-        if batch.state_hash is not None:
+        if batch.state_hash is not None and not self.settings.trainer.accept_ledger:
             self._compare(batch)
         return _Done(outs, self._copied() if is_due else None)
 
@@ -226,7 +226,7 @@ class Trainer:
 
     def _announcement(self, waiting: int, recovering: int) -> list[Out]:
         working = {"rejected": self.rejected, "skew_ms": self.merger.max_skew_ms, "waiting": waiting}
-        working |= {"recovering": recovering}
+        working |= {"recovering": recovering, "unsaved": self.learner.state.step - self.durable_step}
         return self.telling.flush({name: float(value) for name, value in working.items()})
 
     # --- what it tells ---------------------------------------------------------------------------------------------
@@ -245,14 +245,19 @@ class Trainer:
             await self.publisher.flush()
             offsets = {f"{topic}/{partition}": at for (topic, partition), at in sorted(reached.offsets.items())}
             clocks = {f"{topic}/{partition}": at for (topic, partition), at in sorted(reached.clocks.items())}
-            ref = await self.disk(
-                snapshots.save, self.settings.snapshot_dir, step, arrays, offsets=offsets,
-                meta={
-                    "clocks": clocks, "fingerprint": self.fingerprint, META: self.config.towers.text_encoder,
-                    LEDGER: list(place),
-                },
-                keep=self.settings.trainer.keep_snapshots,
-            )  # fmt: skip
+            meta = {
+                "clocks": clocks, "fingerprint": self.fingerprint, META: self.config.towers.text_encoder,
+                LEDGER: list(place),
+            }  # fmt: skip
+            try:
+                ref = await self.disk(
+                    snapshots.save, self.settings.snapshot_dir, step, arrays, offsets=offsets, meta=meta,
+                    keep=self.settings.trainer.keep_snapshots,
+                )  # fmt: skip
+            except SnapshotError as error:  # a full disk: the state is whole, and the ledger and the one before it stay
+                log.error("no snapshot of step %d, learning goes on and tries again: %s", step, error)
+                return
+            self.durable_step = step
             notice = SnapshotNotice(
                 version=step, uri=ref.uri, offsets=offsets, state_hash=ref.state_hash, fingerprint=self.fingerprint
             )
