@@ -88,7 +88,7 @@ class Recommender:
         serving = self.serving
         serving.refresh(now_ms)
         n = len(serving.announced)
-        if len(self._scratch.touched) < n:
+        if len(self._scratch.done) < n:
             self._scratch = ranking.scratch_for(n, self._most)
         self._showable = serving.announced.copy()
         self._bounds = (0, 2**62)
