@@ -273,8 +273,11 @@ def _count_tags(codes, counted, shown):  # type: ignore[no-untyped-def]
 
 @kernel()
 def _meet(looks, rows, placed, place, at, near, score, diversity, gain, least):  # type: ignore[no-untyped-def]
-    """Compare a candidate with those items above that it has not been compared with yet, while it is worth more than
-    ``least``; gives what it is worth."""
+    """Compare a candidate with those items above that are new to it, while it is worth more than ``least``.
+
+    Returns:
+      What it is worth.
+    """
     unit, alike, tags = near.unit[at], near.alike[at], looks.labels.tags
     if near.met[at] < 0:
         unit[:] = looks.vectors[rows[at]]
