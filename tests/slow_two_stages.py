@@ -52,7 +52,7 @@ def scored(
     dense = np.zeros((DENSE, n), np.float32)
     dense_features(state.counts, n, now_ms, dense)
     surface_popularity(state.counts, n, code, dense[OWN])
-    raw, touched = np.zeros((SPARSE_ROWS, n), np.float32), np.zeros(n, np.int32)
+    raw, touched = np.zeros((SPARSE_ROWS, n), np.float32), np.zeros(n + 1, np.int32)
     sparse_values(state.counts, history, times, pos, now_ms, repeats, False, raw, touched, np.zeros(n, np.bool_))
     sparse = np.log1p(np.float64(SPARSE_GAIN) * raw[:SPARSE])
     logits = _logits(state, config, user, pos, now_ms)

@@ -11,8 +11,8 @@ from typing import NamedTuple
 import numpy as np
 
 from models.compiled import kernel
-from models.recommend.combiner import TOWER, Combiner, add_sparse, dot, weights_of
-from models.recommend.features import BASELINE, LINE, OWN, sparse_values
+from models.recommend.combiner import SPARSE_GAIN, TOWER, Combiner, add_sparse, dot, weights_of
+from models.recommend.features import BASELINE, DENSE, LEARNED, LINE, OWN, SPARSE, sparse_values
 from models.recommend.heads import Heads
 from models.recommend.labels import ItemLabels
 from models.recommend.pools import Histories
@@ -81,13 +81,15 @@ class Candidates(NamedTuple):
 class Scratch(NamedTuple):
     """Work arrays sized for N item rows; one a thread. ``sparse``, ``is_touched`` and ``done`` are zero between calls.
 
-    ``sparse`` is [LINE, N] as `sparse_values` wants it, and lies in memory by item: one cache line for each.
+    ``sparse``, ``touched`` and ``is_touched`` are as `sparse_values` wants them; ``sparse`` is [LINE, N] and lies in
+    memory by item: one cache line for each. ``chosen``: of the touched rows, those that are looked at, int32 [N].
     ``logits`` and ``scores``: the tower's and the linear stage's, of the candidates, float32 [N].
     """
 
     sparse: F32
     touched: I32
     is_touched: Bools
+    chosen: I32
     done: Bools
     logits: F32
     scores: F32
@@ -98,8 +100,9 @@ def scratch_for(rows: int, most: int) -> Scratch:
     """Work arrays for ``rows`` item rows, of which ``most`` are ranked twice."""
     return Scratch(
         sparse=np.zeros((rows, LINE), np.float32).T,
-        touched=np.zeros(rows, np.int32),
+        touched=np.zeros(rows + 1, np.int32),
         is_touched=np.zeros(rows, np.bool_),
+        chosen=np.zeros(rows, np.int32),
         done=np.zeros(rows, np.bool_),
         logits=np.zeros(rows, np.float32),
         scores=np.zeros(rows, np.float32),
@@ -231,9 +234,8 @@ def _find_all(known, askers, question, scratch, out):  # type: ignore[no-untyped
             known.counts, history, times, len(history), question.now_ms, question.repeats, False,
             scratch.sparse, scratch.touched, scratch.is_touched,
         )  # fmt: skip
+        filled, m = _first_stage(known.augmented, question, b, had, mask, m, scratch, out.rows[b], out.scores[b])
         gain = scratch.sparse[BASELINE]
-        add_sparse(question.weights[b], scratch.sparse, scratch.touched, m, gain)
-        filled = _first_stage(known.augmented, question, b, had, mask, gain, m, scratch, out.rows[b], out.scores[b])
         for at in range(filled):
             row = out.rows[b, at]
             vector = known.augmented[row, VECTOR:]
@@ -255,34 +257,77 @@ def _find_all(known, askers, question, scratch, out):  # type: ignore[no-untyped
 
 
 @kernel()
-def _first_stage(augmented, question, b, had, mask, gain, m, scratch, rows, scores):  # type: ignore[no-untyped-def]
-    """Fill ``rows`` and ``scores`` with the best by linear score, and give how many there are."""
-    hit_rows, hit_scores, q, allowed = question.hit_rows[b], question.hit_scores[b], question.q[b], question.allowed
-    touched, is_touched, done = scratch.touched, scratch.is_touched, scratch.done
+def _first_stage(augmented, question, b, had, mask, m, scratch, rows, scores):  # type: ignore[no-untyped-def]
+    """Fill ``rows`` and ``scores`` with the best by linear score; gives how many there are, and touched rows left."""
+    hit_rows, hit_scores, q, weights = question.hit_rows[b], question.hit_scores[b], question.q[b], question.weights[b]
+    allowed, sparse, gain = question.allowed, scratch.sparse, scratch.sparse[BASELINE]
+    is_touched, done, chosen = scratch.is_touched, scratch.done, scratch.chosen
     n, k = min(len(allowed), len(mask), len(augmented)), len(rows)
     for row in had:
         done[row] = True
+    found, count = 0, 0
+    while found < len(hit_rows) and hit_rows[found] >= 0:
+        row = hit_rows[found]
+        if row < n and is_touched[row] and not done[row]:
+            chosen[count] = row
+            count += 1
+        found += 1
+    add_sparse(weights, sparse, chosen, count, gain)
     filled = 0
-    floor = np.float32(-np.inf)
-    full = True
-    for at in range(len(hit_rows)):
+    for at in range(found):
         row = hit_rows[at]
-        if row < 0:
-            full = False
-            break
-        floor = hit_scores[at]
         if row < n and not done[row] and allowed[row] and mask[row]:
             filled = _insert(rows, scores, filled, row, hit_scores[at] + gain[row])
+        if row < n:
             is_touched[row] = False
-    for at in range(m):
-        row = touched[at]
-        if is_touched[row] and not done[row] and row < n and allowed[row] and mask[row]:
-            if full and filled == k and floor + gain[row] < scores[k - 1]:
-                continue
+    floor = hit_scores[found - 1] if 0 < found == len(hit_rows) else np.float32(np.inf)  # of what the index left out
+    least = scores[k - 1] - floor if filled == k else np.float32(-np.inf)
+    count, m = _choose(weights, least, n, mask, allowed, m, scratch)
+    add_sparse(weights, sparse, chosen, count, gain)
+    for at in range(count):
+        row = chosen[at]
+        if filled < k or floor + gain[row] >= scores[k - 1]:
             filled = _insert(rows, scores, filled, row, dot(q, augmented[row]) + gain[row])
     for row in had:
         done[row] = False
-    return filled
+    return filled, m
+
+
+@kernel()
+def _choose(weights, least, n, mask, allowed, m, scratch):  # type: ignore[no-untyped-def]
+    """Fill ``chosen`` with the touched rows that are no hits, may be shown, and may gain ``least`` or more.
+
+    The others are forgotten; gives how many are chosen, and how many are touched still. What a row gains is at most
+    what its positive weights give together, ``W log(1 + x)`` by Jensen, where ``x`` is the mean of its values times
+    `SPARSE_GAIN`; and that is at most the tangent where it is ``least``: a sum of the raw values, in place of a
+    logarithm of each.
+    """
+    total = np.float32(1e-3)
+    for s in range(SPARSE):
+        total += max(weights[DENSE + s], np.float32(0.0))
+    at_tangent = min(max(least / total, np.float32(0.0)), np.float32(20.0))
+    slope = np.exp(at_tangent)
+    bound = np.zeros(LINE, np.float32)
+    for s in range(SPARSE):
+        bound[s] = SPARSE_GAIN * max(weights[DENSE + s], np.float32(0.0))
+    bound[LEARNED] = slope
+    spare = np.float32(1e-3) * (np.float32(1.0) + abs(least) + total)  # far more than rounding takes
+    limit = total * (slope - np.float32(1.0)) + slope * (least - total * at_tangent - spare)
+    lines, touched, is_touched, done = scratch.sparse.T, scratch.touched, scratch.is_touched, scratch.done
+    count, kept = 0, 0
+    for at in range(m):
+        row = np.uint64(touched[at])
+        if is_touched[row] and not done[row]:
+            if least > -np.inf and dot(bound, lines[row]) < limit:
+                lines[row] = np.float32(0.0)
+                is_touched[row] = False
+                continue
+            if row < n and allowed[row] and mask[row]:
+                scratch.chosen[count] = row
+                count += 1
+        touched[kept] = row
+        kept += 1
+    return count, kept
 
 
 @kernel()

@@ -40,7 +40,7 @@ class Scratch(NamedTuple):
     Attributes:
       sparse: as `sparse_values` wants it, float32 [LINE, N]; own: dense features, [DENSE, N]; both lie in memory by
         item, in whole cache lines.
-      touched: int32 [N]. is_touched: bool [N]. gain: what the history adds to the score, float32 [N].
+      touched: int32 [N + 1]. is_touched: bool [N]. gain: what the history adds to the score, float32 [N].
       logits, score, chance: float32 [N]. mark: uint8 [N].
     """
 
@@ -61,7 +61,7 @@ def scratch_for(rows: int) -> Scratch:
     return Scratch(
         np.zeros((rows, LINE), np.float32).T,
         np.zeros((rows, LINE), np.float32).T[:DENSE],
-        np.zeros(rows, np.int32),
+        np.zeros(rows + 1, np.int32),
         np.zeros(rows, np.bool_),
         gain,
         logits,

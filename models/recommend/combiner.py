@@ -140,11 +140,12 @@ def add_sparse(weights, sparse, touched, m, z):  # type: ignore[no-untyped-def]
     for first in range(0, m, AT_ONCE):
         count = min(AT_ONCE, m - first)
         for k in range(count):
+            j = np.uint64(touched[first + k])
             for s in range(SPARSE):
-                value[k * LANES + s] = sparse[s, touched[first + k]]
+                value[k * LANES + s] = sparse[s, j]
         log1p_scaled(value[: count * LANES], SPARSE_GAIN, bits, feature)
         for k in range(count):
-            j, total = touched[first + k], np.float32(0.0)
+            j, total = np.uint64(touched[first + k]), np.float32(0.0)
             for s in range(SPARSE):
                 sparse[s, j] = feature[k * LANES + s]
                 total += weights[DENSE + s] * feature[k * LANES + s]

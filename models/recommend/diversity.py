@@ -97,12 +97,14 @@ class _Near(NamedTuple):
 
     Attributes:
       unit: its vector at length 1, float32 [C, D]. has_vector: whether it has one, bool [C].
+      tags: how many it has, int32 [C].
       met: how many of those above it has been compared with; -1: not even measured, int32 [C].
       alike: likeness of the most alike of them, float32 [C].
     """
 
     unit: F32
     has_vector: Bools
+    tags: I32
     met: I32
     alike: F32
 
@@ -173,7 +175,7 @@ def _mix_all(candidates, looks, readers, numbers, k, out):  # type: ignore[no-un
     width, dim = candidates.rows.shape[1], looks.vectors.shape[1]
     near = _Near(
         np.zeros((width, dim), np.float32), np.zeros(width, np.bool_), np.zeros(width, np.int32),
-        np.zeros(width, np.float32),
+        np.zeros(width, np.int32), np.zeros(width, np.float32),
     )  # fmt: skip
     placed, is_placed = np.zeros(width, np.int32), np.zeros(width, np.bool_)
     taste, shown = np.zeros(TAG_CODES, np.float32), np.zeros(TAG_CODES, np.float32)
@@ -214,8 +216,8 @@ def _mix_all(candidates, looks, readers, numbers, k, out):  # type: ignore[no-un
                         gain = numbers.calibration * _gain(tags[rows[at]], taste, shown, tagged)
                     value = scores[at] - numbers.diversity * near.alike[at] + gain
                     if numbers.diversity > 0 and (best < 0 or value > worth):  # likeness only grows: most need no look
-                        _meet(looks, rows, placed, place, at, near)
-                        value = scores[at] - numbers.diversity * near.alike[at] + gain
+                        least = worth if best >= 0 else np.float32(-np.inf)
+                        value = _meet(looks, rows, placed, place, at, near, scores[at], numbers.diversity, gain, least)
                     if best < 0 or value > worth:
                         best, worth = at, value
                 if best >= 0:
@@ -270,32 +272,41 @@ def _count_tags(codes, counted, shown):  # type: ignore[no-untyped-def]
 
 
 @kernel()
-def _meet(looks, rows, placed, place, at, near):  # type: ignore[no-untyped-def]
-    """Compare a candidate with those items above that it has not been compared with yet."""
-    unit = near.unit[at]
+def _meet(looks, rows, placed, place, at, near, score, diversity, gain, least):  # type: ignore[no-untyped-def]
+    """Compare a candidate with those items above that are new to it, while it is worth more than ``least``.
+
+    Returns:
+      What it is worth.
+    """
+    unit, alike, tags = near.unit[at], near.alike[at], looks.labels.tags
     if near.met[at] < 0:
         unit[:] = looks.vectors[rows[at]]
         length = np.sqrt(dot(unit, unit))
         near.has_vector[at] = length > 0
         for d in range(len(unit) if length > 0 else 0):
             unit[d] /= length
+        near.tags[at] = _tag_count(tags[rows[at]])
         near.met[at] = 0
-    mine = looks.labels.tags[rows[at]]
-    for before in range(near.met[at], place):
-        other = placed[before]
-        by_tags = _tags_alike(mine, looks.labels.tags[rows[other]])
-        alike = max(by_tags, np.float32(0.0))
+    value = score - diversity * alike + gain
+    met = near.met[at]
+    while met < place and value > least:
+        other = placed[met]
+        by_tags = _tags_alike(tags[rows[at]], near.tags[at], tags[rows[other]], near.tags[other])
         if near.has_vector[at] and near.has_vector[other]:
             cosine = max(dot(unit, near.unit[other]), np.float32(0.0))
-            alike = cosine if by_tags < 0 else np.float32(0.5) * (cosine + by_tags)
-        near.alike[at] = max(near.alike[at], alike)
-    near.met[at] = place
+            alike = max(alike, cosine if by_tags < 0 else np.float32(0.5) * (cosine + by_tags))
+        else:
+            alike = max(alike, by_tags)
+        value = score - diversity * alike + gain
+        met += 1
+    near.alike[at], near.met[at] = alike, met
+    return value
 
 
 @kernel()
-def _tags_alike(mine, others):  # type: ignore[no-untyped-def]
+def _tags_alike(mine, count, others, other_count):  # type: ignore[no-untyped-def]
     """Cosine of two sets of tags; -1 where one of them is empty."""
-    count, other_count, shared = _tag_count(mine), _tag_count(others), 0
+    shared = 0
     if count == 0 or other_count == 0:
         return np.float32(-1.0)
     for x in range(count):

@@ -127,19 +127,27 @@ def surface_popularity(counts, n, surface, out):  # type: ignore[no-untyped-def]
 
 @kernel()
 def _touch(j, touched, is_touched, n):  # type: ignore[no-untyped-def]
-    if is_touched[j]:
-        return n
-    is_touched[j] = True
+    """Whether it is new is anyone's guess, so nothing branches on it; rows are unsigned, so that none counts back."""
     touched[n] = j
-    return n + 1
+    n += np.uint64(1) - np.uint64(is_touched[j])
+    is_touched[j] = True
+    return n
+
+
+@kernel()
+def _places(rows, row):  # type: ignore[no-untyped-def]
+    """Where a row's entries stand, unsigned: first, and behind the last."""
+    first = np.uint64(rows.start[row])
+    return first, first + np.uint64(rows.length[row])
 
 
 @kernel()
 def _spread_after(after, item, lag, share, w5, w20, is_recent, with_baseline, out, touched, is_touched, n):  # type: ignore[no-untyped-def]
     """Add the successors of one item: each entry is looked up once for all that is made of it."""
     in5, in20 = w5 * share, w20 * share
-    for k in range(after.start[item], after.start[item] + after.length[item]):
-        j, weight = after.key[k], after.weight[k]
+    first, end = _places(after, item)
+    for k in range(first, end):
+        j, weight = np.uint64(after.key[k]), after.weight[k]
         n = _touch(j, touched, is_touched, n)
         if lag < NEAREST:
             out[0, j] += in5 * weight
@@ -150,23 +158,26 @@ def _spread_after(after, item, lag, share, w5, w20, is_recent, with_baseline, ou
         if is_recent:
             out[2, j] += share * weight
         if lag < 2:
-            out[3 + lag, j] += share * after.lag[k]
+            out[np.uint64(3 + lag), j] += share * after.lag[k]
     return n
 
 
 @kernel()
 def _spread_before(before, item, weight, out, touched, is_touched, n):  # type: ignore[no-untyped-def]
-    for k in range(before.start[item], before.start[item] + before.length[item]):
-        n = _touch(before.key[k], touched, is_touched, n)
-        out[5, before.key[k]] += weight * before.weight[k]
+    first, end = _places(before, item)
+    for k in range(first, end):
+        j = np.uint64(before.key[k])
+        n = _touch(j, touched, is_touched, n)
+        out[5, j] += weight * before.weight[k]
     return n
 
 
 @kernel()
 def _spread_company(company, item, lag, share, w10, learned, out, touched, is_touched, n):  # type: ignore[no-untyped-def]
     lately = w10 * share
-    for k in range(company.start[item], company.start[item] + company.length[item]):
-        j, weight = company.key[k], company.weight[k]
+    first, end = _places(company, item)
+    for k in range(first, end):
+        j, weight = np.uint64(company.key[k]), company.weight[k]
         n = _touch(j, touched, is_touched, n)
         out[FIRST_COMPANY, j] += share * weight
         out[LEARNED, j] += learned * company.learned[k]
@@ -184,12 +195,12 @@ def sparse_values(counts, history, times, pos, now_ms, repeats, with_baseline, o
       repeats: also fill the values of items that the user has had, which may come back.
       with_baseline: also fill row `BASELINE`.
       out: float32 [SPARSE_ROWS, N], all zero on entry; written where ``touched`` says.
-      touched, is_touched: int32 [N], bool [N]; filled with the columns that are not zero.
+      touched, is_touched: int32 [N + 1], bool [N]; filled with the columns that are not zero. One place is spare.
 
     Returns:
       How many columns were touched. Values are raw: the combiner takes their logarithm.
     """
-    n = 0
+    n = np.uint64(0)
     w5, w20 = np.float32(1.0), np.float32(1.0)
     after, before, company = counts.after, counts.before, counts.company
     for lag in range(min(READ, pos)):
@@ -208,19 +219,16 @@ def sparse_values(counts, history, times, pos, now_ms, repeats, with_baseline, o
         wl *= COMPANY_DECAY
         w10 *= np.float32(0.9)
     for k in range(n):
-        j = touched[k]
+        j = np.uint64(touched[k])
         share = np.float32(1.0) / np.sqrt(counts.seen[j] + np.float32(1.0))
         out[FIRST_COMPANY, j] *= share
         out[FIRST_COMPANY + 1, j] *= share
     if repeats:
         for lag in range(min(HAD_READ, pos)):
-            j = history[pos - 1 - lag]
-            if not is_touched[j]:
-                is_touched[j] = True
-                touched[n] = j
-                n += 1
+            j = np.uint64(history[pos - 1 - lag])
+            n = _touch(j, touched, is_touched, n)
             if out[FIRST_HAD, j] == 0:
                 out[FIRST_HAD + 1, j] = np.float32(1.0 / (1.0 + lag))
                 out[FIRST_HAD + 2, j] = np.float32(2.0 ** (-max(0, now_ms - times[pos - 1 - lag]) / _DAY_MS))
             out[FIRST_HAD, j] += np.float32(0.01)
-    return n
+    return np.int64(n)

@@ -177,7 +177,7 @@ def learn_events(  # type: ignore[no-untyped-def]
     n = n if events.scored.any() else 0  # work arrays cost by the catalogue, counting alone does not
     most = min(max(rates.candidates, 0), n)
     dense, sparse = np.zeros((DENSE, n), np.float32), np.zeros((n, LINE), np.float32).T
-    touched, is_touched = np.empty(n, np.int32), np.zeros(n, np.bool_)
+    touched, is_touched = np.empty(n + 1, np.int32), np.zeros(n, np.bool_)
     allowed, bits = np.empty(n, np.bool_), np.empty(n, np.int32)
     z, chance = np.empty(n, np.float32), np.empty(n, np.float32)
     rows, every = np.empty(most + LESSONS, np.int32), np.ones(most, np.bool_)

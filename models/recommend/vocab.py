@@ -56,6 +56,10 @@ class Vocab:
         """Id at ``row``; empty where none is."""
         return self._key_of[row]
 
+    def keys_at(self, rows: Iterable[int]) -> list[str]:
+        """Ids at many rows."""
+        return list(map(self._key_of.__getitem__, rows))
+
     def rows(self, keys: Iterable[str]) -> I32:
         """Rows of many ids, int32; `UNKNOWN_ROW` where an id has none."""
         row_of = self._row_of

@@ -10,6 +10,7 @@ from collections.abc import Sequence
 from typing import Final
 
 import jax
+import msgspec
 import numpy as np
 
 from models.recommend import candidates as ranking
@@ -20,11 +21,12 @@ from models.recommend.slating import Slates
 from models.recommend.windows import empty_windows, query_windows
 from models.typing import F32, I32, I64, Bools
 from streams.contract import rules
-from streams.contract.events import AsOf, Item, Request, Slate, SlateItem, Source
+from streams.contract.events import Item, Request, Slate
 from streams.cores.learn import ACTION_CODES
 from streams.cores.permissions import Permissions, is_available
 from streams.cores.rehearsal import rehearse
 from streams.cores.serving import Serving
+from streams.cores.telling import Telling
 
 FEW_SIGHTINGS: Final = 5
 OVERFETCH: Final = 512
@@ -36,16 +38,6 @@ BATCHES: Final = (1, 4, 16, 64)
 DEPTHS: Final = (64, 128, 256, 512, 1024)
 """Shapes that the index and the user tower are asked in: few, since each is compiled once."""
 FRESH_POOL: Final = 2_000
-SOURCES: Final[tuple[Source, ...]] = ("popular", "tower", "successor", "fresh")
-"""Words for `Slates.source`."""
-REASONS: Final[dict[Source, str]] = {
-    "successor": "goes with what you chose",
-    "tower": "close to what you last chose",
-    "popular": "much watched now",
-    "fresh": "new here",
-}
-REASON_MOST: Final = 300
-"""Characters of a reason; the contract allows a title as long as a whole reason."""
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -77,6 +69,7 @@ class Recommender:
         """Whether an item of a history, which only actions that choose make, may ever come back."""
         self._most = max(serving.config.candidates, 0)
         self._permissions = Permissions(serving)
+        self._telling = Telling(serving)
         self._scratch = ranking.scratch_for(0, self._most)
         self._showable = np.zeros(0, np.bool_)
         self._known: Bools = np.zeros(0, np.bool_)
@@ -88,7 +81,7 @@ class Recommender:
         serving = self.serving
         serving.refresh(now_ms)
         n = len(serving.announced)
-        if len(self._scratch.touched) < n:
+        if len(self._scratch.done) < n:
             self._scratch = ranking.scratch_for(n, self._most)
         self._showable = serving.announced.copy()
         self._bounds = (0, 2**62)
@@ -105,7 +98,7 @@ class Recommender:
         rehearse(self.serving.config)
         for size in BATCHES:
             wishes = [Request(request_id="warm-up", user_id="", k=1)] * size
-            self.answer(wishes, now_ms=now_ms, generated_at_ms=0, offsets={})
+            self.told(wishes, now_ms=now_ms, generated_at_ms=0, offsets={})
             for depth in DEPTHS:
                 queries = np.zeros((size, self.serving.index.dim), np.float32)
                 self.serving.index.search(queries, depth, mask=self._known)
@@ -127,10 +120,10 @@ class Recommender:
                 lower, upper = (max(lower, moment), upper) if moment <= now_ms else (lower, min(upper, moment))
         self._bounds = (lower, upper)
 
-    def answer(
+    def told(
         self, requests: Sequence[Request], *, now_ms: int, generated_at_ms: int, offsets: dict[str, int]
-    ) -> list[Slate]:
-        """One slate a request, in order.
+    ) -> list[bytes]:
+        """The bytes of one slate a request, in order.
 
         Args:
           now_ms: event time, for decay, gaps and availability. generated_at_ms: what the slates say.
@@ -140,22 +133,15 @@ class Recommender:
             self.refresh(now_ms)
         lengths = [self._length(request) for request in requests]
         asked = [(request, k) for request, (k, _) in zip(requests, lengths, strict=True) if k > 0]
-        items = iter(self._items_of([request for request, _ in asked], [k for _, k in asked], now_ms))
-        as_of = AsOf(event_time_ms=self.serving.newest_ms, offsets=offsets)
-        model = self.serving.model
-        return [
-            Slate(
-                request_id=request.request_id,
-                user_id=request.user_id,
-                generated_at_ms=generated_at_ms,
-                as_of=as_of,
-                model=model,
-                k=k,
-                items=next(items) if k > 0 else [],
-                error=error,
-            )
-            for request, (k, error) in zip(requests, lengths, strict=True)
-        ]
+        made = self._made([request for request, _ in asked], [k for _, k in asked], now_ms)
+        return self._telling.slates(requests, lengths, made, generated_at_ms=generated_at_ms, offsets=offsets)
+
+    def answer(
+        self, requests: Sequence[Request], *, now_ms: int, generated_at_ms: int, offsets: dict[str, int]
+    ) -> list[Slate]:
+        """The same as records."""
+        told = self.told(requests, now_ms=now_ms, generated_at_ms=generated_at_ms, offsets=offsets)
+        return [msgspec.json.decode(value, type=Slate) for value in told]
 
     # --- what is asked -----------------------------------------------------------------------------------------
 
@@ -194,9 +180,9 @@ class Recommender:
 
     # --- ranking -----------------------------------------------------------------------------------------------
 
-    def _items_of(self, requests: Sequence[Request], lengths: Sequence[int], now_ms: int) -> list[list[SlateItem]]:
+    def _made(self, requests: Sequence[Request], lengths: Sequence[int], now_ms: int) -> Slates:
         if not requests:
-            return []
+            return slating.empty_slates(0, 0)
         serving, k = self.serving, np.array(lengths, np.int32)
         masks, mask_of = self._permissions.masks(requests)
         askers = self._askers(requests, mask_of, now_ms)
@@ -213,7 +199,7 @@ class Recommender:
         slots = np.full(len(k), self.config.explore_slots, np.int32)
         draw = np.array([_number_of(request.request_id) for request in requests], np.uint64)
         slating.explore(self._fresh, askers, masks, k, slots, draw, self._scratch.done, slates)
-        return self._records(slates)
+        return slates
 
     def _mixed(self, candidates: Candidates, k: I32, askers: Askers, now_ms: int) -> Candidates:
         serving, mix = self.serving, self.config.mix
@@ -261,39 +247,6 @@ class Recommender:
         padded[: len(q)] = q
         hits = self.serving.index.search(padded, depth, mask=allowed)
         return hits.rows[: len(q)], hits.scores[: len(q)]
-
-    # --- what is told ------------------------------------------------------------------------------------------
-
-    def _records(self, slates: Slates) -> list[list[SlateItem]]:
-        key = self.serving.items.key
-        texts: dict[int, list[str]] = {}
-
-        def reasons(source: int, because: int) -> list[str]:
-            at = because or -1 - source
-            if at not in texts:
-                texts[at] = self._reasons(source, because)
-            return texts[at]
-
-        columns = zip(*(column.tolist() for column in slates), strict=True)
-        return [
-            [
-                SlateItem(
-                    item_id=key(row), rank=rank, score=score, source=SOURCES[source],
-                    reasons=reasons(source, because), explored=explored, propensity=propensity,
-                )
-                for rank, (row, score, source, because, explored, propensity) in enumerate(
-                    zip(*(line[:filled] for line in lines), strict=True), start=1
-                )
-            ]
-            for *lines, filled in columns
-        ]  # fmt: skip
-
-    def _reasons(self, source: int, because: int) -> list[str]:
-        if because:
-            item_id = self.serving.items.key(because)
-            item = self.serving.catalogue.items.get(item_id)
-            return [f"often follows {(item.title if item else '') or item_id}"[:REASON_MOST]]
-        return [REASONS[SOURCES[source]]]
 
 
 def _number_of(request_id: str) -> int:

@@ -15,8 +15,10 @@ from streams.cores.learn import Entry
 from streams.durability import ledger
 from streams.durability.ledger import Place, Placed, Recovery
 from streams.durability.ledger_log import LedgerWriter
+from streams.errors import LedgerError
 from streams.roles.restoring import Reached
 from streams.settings import TrainerSettings
+from streams.transport.errors import MergeError
 from streams.transport.merge import Merger, Source, Stamped
 
 log = logging.getLogger(__name__)
@@ -87,8 +89,7 @@ class Batches:
         """The next batch, told to the ledger; None while there is none.
 
         Raises:
-          LedgerError: the log has lost records that the ledger names.
-          MergeError: the ledger and the state do not belong together.
+          LedgerError: the log has lost records that the ledger names, or they do not follow the state.
         """
         if self._writer is None:
             return None
@@ -97,7 +98,14 @@ class Batches:
     def _again(self, now_ms: int) -> Batch | None:
         """A batch of the ledger, once all of its records have come."""
         offset, record = self._todo[0]
-        records = self.merger.take_ranges(ledger.spans_of(record))
+        try:
+            records = self.merger.take_ranges(ledger.spans_of(record))
+        except MergeError as error:
+            raise LedgerError(
+                f"the records that the ledger names in step {record.step} are not the next ones of the log ({error}); "
+                "if retention removed them, start from a newer snapshot, or move snapshots and ledger away to learn "
+                "what is left"
+            ) from error
         if records is None:
             self._remind(record.step, now_ms)
             return None

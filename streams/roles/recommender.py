@@ -18,7 +18,7 @@ from models.errors import StateError
 from models.recommend.state import Arrays, from_arrays
 from models.recommend.towers import TextEncoder
 from streams.connect import connection_of
-from streams.contract import access, codec, rules, topics
+from streams.contract import access, rules, topics
 from streams.contract.codec import Rejected, decoder
 from streams.contract.events import Interaction, Item, ItemState, ModelWeights, Request, User
 from streams.cores.pushes import Push, Pushes
@@ -296,9 +296,9 @@ class RecommenderRole:
         now_ms = self.clock.now_ms(self.serving.newest_ms)
         offsets = {str(partition): offset for (_, partition), offset in sorted(self.taken.items())}
         generated_at_ms = time.time_ns() // 1_000_000
-        slates = self.recommender.answer(requests, now_ms=now_ms, generated_at_ms=generated_at_ms, offsets=offsets)
+        told = self.recommender.told(requests, now_ms=now_ms, generated_at_ms=generated_at_ms, offsets=offsets)
         topic = self.names[topics.SLATES.name]
-        return [Out(topic=topic, key=s.user_id.encode(), value=codec.encode(s)) for s in slates]
+        return [Out(topic=topic, key=r.user_id.encode(), value=v) for r, v in zip(requests, told, strict=True)]
 
     async def _keep_fresh(self) -> None:
         while True:

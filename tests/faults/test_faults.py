@@ -171,4 +171,4 @@ def test_a_ledger_whose_records_are_gone_stops_the_trainer(world: World) -> None
     said = len(world.words())
     with world.trainer(MARQUEE_TRAINER_ACCEPT_EXPIRED="true") as process:
         assert process.wait(WAIT_S) == EXIT_HELPLESS
-    assert "that the ledger names in" in world.words()[said:]
+    assert "are not the next ones of the log" in world.words()[said:]

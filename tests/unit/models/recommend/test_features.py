@@ -19,7 +19,7 @@ def read_own(counts, now_ms, items=ITEMS):
 
 def read_sparse(run, user, now_ms, *, repeats=False):
     out = np.zeros((features.SPARSE_ROWS, run.items), np.float32)
-    touched, is_touched = np.empty(run.items, np.int32), np.zeros(run.items, np.bool_)
+    touched, is_touched = np.empty(run.items + 1, np.int32), np.zeros(run.items, np.bool_)
     start, length = run.histories.start[user], run.histories.length[user]
     history, times = run.histories.item[start : start + length], run.histories.at_ms[start : start + length]
     m = features.sparse_values(

@@ -11,7 +11,6 @@ from streams.errors import LedgerError
 from streams.roles.batches import REMIND_MS, Batches
 from streams.roles.restoring import Reached
 from streams.settings import TrainerSettings
-from streams.transport.errors import MergeError
 from streams.transport.merge import Merger, Stamped
 
 SOURCE = ("interactions.v1", 0)
@@ -126,7 +125,7 @@ async def test_a_ledger_of_another_state_stops():
     made = batches(step=1, offsets={SOURCE: 4})
     made.open(Writer(), recovery((6, 8), step=1))
     offer(made, 4, 9)
-    with pytest.raises(MergeError, match="recover from the snapshot that precedes"):
+    with pytest.raises(LedgerError, match="in step 2 are not the next ones of the log"):
         await made.next(LATER_MS)
 
 
