@@ -13,11 +13,13 @@ def kernel(*, fastmath: bool = False, nogil: bool = False) -> Callable[[Callable
     What is compiled is the function as written, without the shape checks that a test run wraps around it.
 
     Args:
-      fastmath: sums may be taken in another order, which lets them use vector instructions.
+      fastmath: sums may be taken in another order, which lets them use vector instructions. Such a kernel is always
+        inlined: a call would reach one of two copies of it, optimised by itself or in its caller, with sums in another
+        order each, and which one depends on whether the caller was compiled just now or read from disk.
       nogil: other threads run meanwhile.
     """
 
     def compiled(function: Callable[..., Any]) -> Any:
-        return njit(cache=True, fastmath=fastmath, nogil=nogil)(inspect.unwrap(function))
+        return njit(cache=True, fastmath=fastmath, nogil=nogil, forceinline=fastmath)(inspect.unwrap(function))
 
     return compiled
