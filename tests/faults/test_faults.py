@@ -12,7 +12,7 @@ import shutil
 import signal
 import subprocess
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -51,10 +51,8 @@ class World(Running):
         self.produced += PORTION
 
     @contextlib.contextmanager
-    def trainer(
-        self, *, before: Callable[[], None] | None = None, **variables: str
-    ) -> Iterator[subprocess.Popen[bytes]]:
-        """Runs a trainer; ``before``: what its process does before it becomes one."""
+    def trainer(self, *, most_bytes: int | None = None, **variables: str) -> Iterator[subprocess.Popen[bytes]]:
+        """Runs a trainer; ``most_bytes``: no file that it writes may be larger."""
         environ = os.environ | {"JAX_COMPILATION_CACHE_DIR": str(self.folder / "jax"), "PYTHONPATH": str(ROOT),
                                 "JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS": "0"} | variables  # fmt: skip
         command = [sys.executable, "-m", "streams.cli", "worker", "trainer", "--broker", self.kafka.bootstrap]
@@ -65,18 +63,20 @@ class World(Running):
         with (
             self.log.open("ab") as log,
             subprocess.Popen(
-                command, cwd=self.folder, env=environ, stdin=subprocess.PIPE, stdout=log, stderr=log, preexec_fn=before
+                command, cwd=self.folder, env=environ, stdin=subprocess.PIPE, stdout=log, stderr=log
             ) as process,
         ):
+            if most_bytes is not None:
+                resource.prlimit(process.pid, resource.RLIMIT_FSIZE, (most_bytes, most_bytes))
             try:
                 yield process
             finally:
                 process.kill()
 
-    def learn(self, *, before: Callable[[], None] | None = None, is_killed: bool = False, **variables: str) -> str:
+    def learn(self, *, most_bytes: int | None = None, is_killed: bool = False, **variables: str) -> str:
         """Runs a trainer until all is learned; gives its words."""
         said = len(self.words())
-        with self.trainer(before=before, **variables) as process:
+        with self.trainer(most_bytes=most_bytes, **variables) as process:
             self.wait(
                 lambda: process.poll() is not None or self.learned().get("learned") == self.produced, "all learned"
             )
@@ -130,12 +130,11 @@ def test_without_any_snapshot_the_whole_ledger_is_learned_again(world: World) ->
 
 
 def test_a_snapshot_that_cannot_be_written_stops_nothing(world: World) -> None:
-    def no_room() -> None:
-        resource.setrlimit(resource.RLIMIT_FSIZE, (100_000, 100_000))  # a file of the state is larger
-
     before = snapshots.versions(world.snapshots)
     world.more()
-    said = world.learn(before=no_room, MARQUEE_TRAINER_SNAPSHOT_EVERY_STEPS="1", JAX_ENABLE_COMPILATION_CACHE="false")
+    said = world.learn(
+        most_bytes=100_000, MARQUEE_TRAINER_SNAPSHOT_EVERY_STEPS="1", JAX_ENABLE_COMPILATION_CACHE="false"
+    )
     assert "learning goes on and tries again" in said
     assert snapshots.versions(world.snapshots) == before
     said = world.learn()

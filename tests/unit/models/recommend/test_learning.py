@@ -78,11 +78,13 @@ def test_a_short_batch_of_the_same_bucket_does_not_compile_again():
         learning.learn(current, columns(LOG[128:200]), SMALL)
 
 
-def test_an_empty_batch_changes_nothing():
+def test_an_empty_batch_is_a_step_and_changes_nothing_else():
     current, _, _ = learned(LOG[:128])
+    current.step += 1
     before = {name: array.tobytes() for name, array in state.to_arrays(current).items()}
     parts: list[Any] = [column[:0] for column in columns(LOG[:1])]
     nothing = Columns(*parts)
+    current.step -= 1
     result = learning.learn(current, nothing, SMALL)
     assert result.ranks.shape == (0, 3)
     assert result.sums.tolist() == [0.0] * 7
