@@ -159,9 +159,9 @@ def recovery_of(
         elif record.fingerprint != fingerprint and not accepts_other:
             raise LedgerError(
                 f"expected step {record.step} of the ledger to be learned by {fingerprint!r}, got "
-                f"{record.fingerprint!r}: start the version and configuration that wrote it once and let it end in "
-                "peace, then this one goes on from its snapshot; or set trainer.accept_ledger to learn the same "
-                "batches under this one"
+                f"{record.fingerprint!r}: set trainer.accept_ledger to learn the same batches under this one; or, "
+                "where one version wrote all that is left, start that one, let it end in peace, and go on from its "
+                "snapshot"
             )
         else:
             todo.append(one)

@@ -45,7 +45,13 @@ async def read_ledger(connection: Connection, topic: str, start: int) -> tuple[l
         if start > end and not connection.is_embedded:
             raise LedgerError(
                 f"expected {topic} to reach offset {start}, which the state knows of, got an end at {end}: the topic "
-                "was made anew; restore it, or move the snapshots away to learn the log from its beginning"
+                "was made anew; restore it, or move the snapshots away and make ledger.v1 anew to learn the log from "
+                "its beginning"
+            )
+        if first > start and not connection.is_embedded:
+            raise LedgerError(
+                f"expected {topic} from offset {start} on, got a beginning at {first}: retention or somebody removed "
+                "steps that the state has not learned; start from a newer snapshot, and keep the topic for ever"
             )
         at = max(start, first)
         consumer.seek(place, at)

@@ -11,11 +11,12 @@ from collections import deque
 from collections.abc import Iterable, Mapping
 from typing import Final, NamedTuple
 
+from streams.contract.events import LedgerRecord
 from streams.cores.learn import Entry
 from streams.durability import ledger
 from streams.durability.ledger import Place, Placed, Recovery
 from streams.durability.ledger_log import LedgerWriter
-from streams.errors import LedgerError
+from streams.errors import LedgerError, SecondTrainerError
 from streams.roles.restoring import Reached
 from streams.settings import TrainerSettings
 from streams.transport.errors import MergeError
@@ -49,12 +50,12 @@ class Batches:
 
     Args:
       step: of the state that learns. reached: how far its records go. compacted: topics that may lose records which
-        newer ones replace.
+        newer ones replace. knows_ends: the broker can be trusted with where its logs end.
     """
 
     def __init__(
         self, merger: Merger[Entry | None], settings: TrainerSettings, *, step: int, reached: Reached,
-        fingerprint: str, compacted: Iterable[str],
+        fingerprint: str, compacted: Iterable[str], knows_ends: bool = True,
     ) -> None:  # fmt: skip
         self.merger = merger
         self.offsets, self.clocks = reached
@@ -62,6 +63,8 @@ class Batches:
         self._step = step
         self._fingerprint = fingerprint
         self._compacted = frozenset(compacted)
+        self._knows_ends = knows_ends
+        self._assigned: frozenset[Source] = frozenset()
         self._todo: deque[Placed] = deque()
         self._hashes: Mapping[int, str] = {}
         self._writer: LedgerWriter | None = None
@@ -80,7 +83,15 @@ class Batches:
         return len(self._todo)
 
     def begin(self, starts: Mapping[Source, int]) -> None:
-        """Partitions were assigned: they are read from here."""
+        """Partitions were assigned: they are read from here.
+
+        Raises:
+          MergeError: from before what was cut: those records would be learned twice.
+        """
+        for source, offset in starts.items():
+            if offset < self.offsets.get(source, 0):
+                raise MergeError(f"{source} is read from {offset}, and was cut up to {self.offsets[source]}")
+        self._assigned = frozenset(starts)
         self.merger.clear()
         for source, offset in starts.items():
             self.merger.position(source, offset, None, clock_ms=self.clocks.get(source))
@@ -90,6 +101,7 @@ class Batches:
 
         Raises:
           LedgerError: the log has lost records that the ledger names, or they do not follow the state.
+          SecondTrainerError: another trainer reads some of them.
         """
         if self._writer is None:
             return None
@@ -107,6 +119,7 @@ class Batches:
                 "what is left"
             ) from error
         if records is None:
+            self._refuse_ended(record)
             self._remind(record.step, now_ms)
             return None
         self._todo.popleft()
@@ -137,12 +150,31 @@ class Batches:
         self._step += 1
         for record in records:
             self.offsets[record.source] = record.offset + 1
-        self.clocks = self.merger.clocks()
+        self.clocks = {**self.clocks, **self.merger.clocks()}  # those of partitions that are elsewhere stay
         return self._step, Reached(dict(self.offsets), self.clocks)
+
+    def needed(self) -> frozenset[Source]:
+        """Partitions whose records the next batch of the ledger waits for: whatever else waits, these are read."""
+        return frozenset(ledger.spans_of(self._todo[0].record)) if self._todo else frozenset()
+
+    def _refuse_ended(self, record: LedgerRecord) -> None:
+        for source, (_, last) in ledger.spans_of(record).items():
+            end = self.merger.end(source)
+            if self._knows_ends and end is not None and end <= last:
+                raise LedgerError(
+                    f"expected {source[0]}/{source[1]} to reach offset {last}, as the ledger says for step "
+                    f"{record.step}, got an end at {end}: the topic was made anew or the broker lost data; restore it, "
+                    "or move the snapshots and ledger.v1 away to learn what is there"
+                )
 
     def _remind(self, step: int, now_ms: int) -> None:
         self._reminded_ms = now_ms if self._reminded_ms is None else self._reminded_ms
         if now_ms - self._reminded_ms >= REMIND_MS:
             self._reminded_ms = now_ms
-            sources = sorted(f"{topic}/{partition}" for topic, partition in ledger.spans_of(self._todo[0].record))
+            if elsewhere := sorted(self.needed() - self._assigned):
+                raise SecondTrainerError(
+                    f"expected all partitions that the ledger names, got none of {elsewhere}: another trainer of this "
+                    "installation reads them; stop one of the two"
+                )
+            sources = sorted(f"{topic}/{partition}" for topic, partition in self.needed())
             log.warning("waiting for the records that the ledger names for step %d in %s", step, ", ".join(sources))

@@ -109,8 +109,9 @@ def rebuild_from(
     learner, start = first.learner, first.learner.state.step
     placed, _ = asyncio.run(read_ledger(connection_of(settings), _named(settings, topics.LEDGER), first.place.offset))
     recovery = ledger.recovery_of(
-        placed, step=start, writer=first.place.writer, fingerprint=first.fingerprint, accepts_other=accepts_other
-    )
+        placed, step=start, writer=first.place.writer, fingerprint=first.fingerprint, accepts_other=accepts_other,
+        until=moment.step,
+    )  # fmt: skip
     todo = moment.steps_of(recovery.todo)
     checks: list[Check] = []
     is_whole, sums = True, np.zeros(metrics.SUMS)
@@ -153,12 +154,12 @@ def _batches(settings: Settings, reached: Reached, todo: list[Placed]) -> Iterat
         for one in todo:
             spans = ledger.spans_of(one.record)
             while (records := merger.take_ranges(spans)) is None:
-                reader.hold(merger.over_bound())
+                reader.hold(merger.over_bound() - frozenset(spans))
                 _offer(reader, merger, kinds)
             for record in records:
                 offsets[record.source] = record.offset + 1
             is_whole = ledger.is_whole(one.record, records, compacted=compacted)
-            yield _Batch(records, Reached(dict(offsets), merger.clocks()), is_whole)
+            yield _Batch(records, Reached(dict(offsets), {**reached.clocks, **merger.clocks()}), is_whole)
 
 
 def _offer(reader: RangeReader, merger: Merger[Any], kinds: Mapping[str, Any]) -> None:

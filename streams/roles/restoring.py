@@ -56,7 +56,7 @@ def restored(settings: Settings, found: tuple[SnapshotRef, Arrays] | None) -> Re
     encode = encoder_of(settings, config)
     may_return = rules.LEARNED_ACTIONS.intersection(settings.recommender.rewatchable_actions)
     judging = Judging(repeats=bool(may_return))  # what recommenders show again has to be learned
-    fingerprint = fingerprint_of(config)
+    fingerprint = fingerprint_of(config, repeats=judging.repeats)
     if found is None:
         learner = Learner(config, judging=judging, encode=encode)
         return Restored(config, fingerprint, learner, Reached({}, {}), START)

@@ -71,6 +71,7 @@ class Trainer:
         self.batches = Batches(
             self.merger, settings.trainer, step=self.saved_step, reached=reached, fingerprint=self.fingerprint,
             compacted=[self.names[spec.name] for spec in topics.TOPICS if spec.cleanup == "compact"],
+            knows_ends=not is_embedded,
         )  # fmt: skip
         self.ledger: LedgerWriter | None = None
         self.newest: Batch | None = None
@@ -82,6 +83,7 @@ class Trainer:
         self.publishing = asyncio.Lock()
         self.stopping = asyncio.Event()
         self.idle = asyncio.Event()
+        self.has_begun = False
         self.app = self._app(connection)
 
     def _app(self, connection: Any) -> BulkApp:
@@ -117,12 +119,14 @@ class Trainer:
                 for record, entry in zip(chunk.records, entries, strict=True)
             ]
             self.merger.offer(chunk.source, stamped, now_ms=_monotonic_ms())
+            self.app.reader.hold(self.merger.over_bound() - self.batches.needed())  # the loop may be away for long
 
         return offer
 
     # --- the loop ------------------------------------------------------------------------------------------------
 
     async def _run(self, _app: Any = None) -> None:
+        self.has_begun = True
         try:
             with ending_on_error():
                 await self.publisher.start()
@@ -168,8 +172,9 @@ class Trainer:
         reader = self.app.reader
         for source in reader.assigned:
             self.merger.position(source, 0, reader.end(source))
-        reader.hold(self.merger.over_bound())
-        reader.release(self.merger.under_bound())
+        needed = self.batches.needed()
+        reader.hold(self.merger.over_bound() - needed)
+        reader.release(self.merger.under_bound() | needed)
 
     async def _learn(self, batch: Batch) -> None:
         """Hand a batch to the thread, and wait until it has taken up all but the newest."""
@@ -242,6 +247,8 @@ class Trainer:
     async def _save(self, step: int, arrays: Arrays, reached: Reached, place: ledger.Place) -> None:
         """Make a snapshot durable once all letters that it steps over are, and say so."""
         with ending_on_error():
+            if self.flushing is not None:  # what it has taken off the state's list has to leave before
+                await self.flushing
             await self.publisher.flush()
             offsets = {f"{topic}/{partition}": at for (topic, partition), at in sorted(reached.offsets.items())}
             clocks = {f"{topic}/{partition}": at for (topic, partition), at in sorted(reached.clocks.items())}
@@ -276,6 +283,8 @@ class Trainer:
     async def _drain(self, *_: Any, **__: Any) -> None:
         """Finish the batches, keep the state, and let everything out that is under way."""
         self.stopping.set()
+        if not self.has_begun:
+            return
         await self.idle.wait()
         for task in (self.flushing, self.saving):
             if task is not None:

@@ -188,11 +188,11 @@ class BulkConsumer(driver.Consumer):
         mine = frozenset(tp for tp in self.assignment() if tp.topic in reader.topics)
         if not mine:
             return
-        ends = await self.highwaters(*mine)
+        ends, earliest = await self.highwaters(*mine), await self.earliest_offsets(*mine)
+        # From here to `begin` nothing else may run: a role that takes a batch between would be given its records again.
         plan = plan_seeks(
             sorted(mine), reader.wanted(frozenset((tp.topic, tp.partition) for tp in mine)),
-            committed=cast(Mapping[Source, int | None], committed),
-            earliest=cast(Mapping[Source, int], await self.earliest_offsets(*mine)),
+            committed=cast(Mapping[Source, int | None], committed), earliest=cast(Mapping[Source, int], earliest),
             ends=cast(Mapping[Source, int], ends),
         )  # fmt: skip
         reader.refuse_unless_reachable(plan.beyond)

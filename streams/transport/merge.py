@@ -104,6 +104,11 @@ class Merger(Generic[V]):
         """The sources that take part, in merge order."""
         return tuple(self._buffers)
 
+    def end(self, source: Source) -> int | None:
+        """The end of a source's log as last seen; None while unknown."""
+        buffer = self._buffers.get(source)
+        return None if buffer is None else buffer.highwater
+
     def position(self, source: Source, next_offset: int, highwater: int | None, *, clock_ms: int | None = None) -> None:
         """Says how far a source has been read, and adds it if it is new.
 
@@ -272,6 +277,8 @@ class Merger(Generic[V]):
         raw_ms = np.concatenate([buffer.raw_ms[buffer.head : end] for buffer, end in cuts])
         owner = np.repeat(np.arange(len(cuts)), [end - buffer.head for buffer, end in cuts])
         order = np.argsort(clocks_ms, kind="stable")[:max_count]  # stable: ties keep (rank, offset)
+        if not len(order):  # a ledger's batch of which compaction has left nothing
+            return []
         pool: list[Stamped[V]] = []
         for buffer, end in cuts:
             pool += buffer.records[buffer.head : end]

@@ -189,7 +189,7 @@ class Reader:
             places = ", ".join(f"{t}/{p}: want {want}, ends at {end}" for (t, p), (want, end) in beyond.items())
             raise SeekError(
                 f"our state has read further than the log goes ({places}); the topic was recreated or the broker lost"
-                " data: restore the topic, or move the snapshots away to start from nothing"
+                " data: restore the topic, or move the snapshots away and make ledger.v1 anew to start from nothing"
             )
 
     def refuse_expired(self, expired: Mapping[Source, int]) -> None:

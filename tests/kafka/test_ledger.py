@@ -5,6 +5,8 @@ from __future__ import annotations
 import asyncio
 
 import pytest
+from confluent_kafka import TopicPartition
+from confluent_kafka.admin import AdminClient
 
 from streams.contract.events import LedgerRecord
 from streams.durability import ledger
@@ -87,3 +89,15 @@ async def test_a_ledger_that_was_made_anew_or_holds_something_else_is_refused(ka
         await publisher.flush()
     with pytest.raises(LedgerError, match="expected a ledger record at offset 0"):
         await read_ledger(connection, topic, 0)
+
+
+async def test_a_ledger_that_lost_its_beginning_is_refused_where_it_is_needed(kafka):
+    connection, topic = Connection(bootstrap=kafka.bootstrap), make_topic(kafka, "ledger")
+    await written(connection, topic, START, step(1), step(2), step(3))
+    admin = AdminClient({"bootstrap.servers": kafka.bootstrap})
+    (done,) = admin.delete_records([TopicPartition(topic, 0, 2)]).values()
+    done.result(30)
+    with pytest.raises(LedgerError, match="from offset 1 on, got a beginning at 2"):
+        await read_ledger(connection, topic, 1)
+    placed, end = await read_ledger(connection, topic, 2)
+    assert ([one.record.step for one in placed], end) == ([3], 3)

@@ -123,7 +123,7 @@ def test_another_fingerprint_stops_where_it_would_be_learned_again():
         batch(1, 0, 9, fingerprint="them"), batch(2, 10, 19), ledger.hash_record(1, "h", seed=0, fingerprint="them")
     )
     assert steps(ledger.recovery_of(log, step=1, writer="", fingerprint="us")) == [2]
-    with pytest.raises(LedgerError, match=r"step 1 .* by 'us', got 'them': start the version"):
+    with pytest.raises(LedgerError, match=r"step 1 .* by 'us', got 'them': set trainer.accept_ledger"):
         ledger.recovery_of(log, step=0, writer="", fingerprint="us")
     accepted = ledger.recovery_of(log, step=0, writer="", fingerprint="us", accepts_other=True)
     assert (steps(accepted), accepted.hashes) == ([1, 2], {})

@@ -7,10 +7,11 @@ import pytest
 
 from streams.durability import ledger
 from streams.durability.ledger import Place, Placed, Recovery
-from streams.errors import LedgerError
+from streams.errors import LedgerError, SecondTrainerError
 from streams.roles.batches import REMIND_MS, Batches
 from streams.roles.restoring import Reached
 from streams.settings import TrainerSettings
+from streams.transport.errors import MergeError
 from streams.transport.merge import Merger, Stamped
 
 SOURCE = ("interactions.v1", 0)
@@ -52,9 +53,9 @@ def recovery(*spans, step=0, hashes=None):
     return Recovery(todo=todo, hashes=hashes or {}, writer="old", passed_over=0)
 
 
-def offer(made, first, last):
+def offer(made, first, last, end=None):
     made.merger.offer(SOURCE, records(first, last))
-    made.merger.position(SOURCE, 0, last + 1)
+    made.merger.position(SOURCE, 0, last + 1 if end is None else end)
 
 
 def offsets_of(batch):
@@ -71,7 +72,7 @@ async def test_the_ledgers_batches_come_first_whatever_size_new_ones_have():
     made, writer = batches(), Writer()
     made.open(writer, recovery((0, 1), (2, 8), hashes={2: "beef"}))
     assert await made.next(LATER_MS) is None
-    offer(made, 0, 5)
+    offer(made, 0, 5, end=14)
     first = await made.next(LATER_MS)
     assert (first.step, offsets_of(first), first.state_hash, first.told.result()) == (1, [0, 1], None, Place(1, "old"))
     assert await made.next(LATER_MS) is None
@@ -135,3 +136,50 @@ async def test_who_waits_long_says_for_what(caplog):
     for at_ms in (0, REMIND_MS - 1, REMIND_MS, REMIND_MS + 1):
         assert await made.next(at_ms) is None
     assert caplog.messages == ["waiting for the records that the ledger names for step 1 in interactions.v1/0"]
+
+
+async def test_a_log_that_ends_before_what_the_ledger_names_stops():
+    made = batches()
+    made.open(Writer(), recovery((0, 3)))
+    assert await made.next(LATER_MS) is None  # where the log ends is not known yet
+    offer(made, 0, 1)
+    with pytest.raises(LedgerError, match=r"interactions.v1/0 to reach offset 3, .* for step 1, got an end at 2"):
+        await made.next(LATER_MS)
+
+
+async def test_partitions_that_another_trainer_reads_are_noticed():
+    made = batches()
+    made.open(Writer(), recovery((0, 3)))
+    made.begin({})
+    assert await made.next(0) is None
+    with pytest.raises(SecondTrainerError, match="got none of .*interactions.v1"):
+        await made.next(REMIND_MS)
+
+
+async def test_a_batch_that_compaction_emptied_is_a_step_without_records():
+    made = batches(compacted=[SOURCE[0]])
+    made.open(Writer(), recovery((0, 3), (4, 5)))
+    offer(made, 4, 9)
+    first, second = await made.next(LATER_MS), await made.next(LATER_MS)
+    assert (first.step, first.records, second.step, offsets_of(second)) == (1, [], 2, [4, 5])
+
+
+def test_partitions_that_the_ledger_waits_for_are_named():
+    made = batches()
+    assert made.needed() == frozenset()
+    made.open(Writer(), recovery((0, 3)))
+    assert made.needed() == {SOURCE}
+
+
+async def test_the_clock_of_a_partition_that_is_elsewhere_stays():
+    made = batches()
+    made.clocks[SOURCE[0], 1] = 77
+    made.open(Writer(), recovery())
+    offer(made, 0, 3)
+    assert (await made.next(LATER_MS)).reached.clocks == {SOURCE: 3, (SOURCE[0], 1): 77}
+
+
+def test_nothing_is_read_again_from_before_what_was_cut():
+    made = batches(offsets={SOURCE: 4})
+    with pytest.raises(MergeError, match="is read from 3, and was cut up to 4"):
+        made.begin({SOURCE: 3})

@@ -88,5 +88,6 @@ def test_a_text_encoder_adds_its_numbers_and_is_in_the_fingerprint(tmp_path: Pat
 def test_a_fingerprint_tells_configurations_apart_and_names_the_software() -> None:
     one, same, other = ModelConfig(), ModelConfig(), ModelConfig(min_count=2)
     assert fingerprint_of(one) == fingerprint_of(same) != fingerprint_of(other)
+    assert fingerprint_of(one, repeats=True) != fingerprint_of(one)
     named: list[Any] = [part.split()[0] for part in fingerprint_of(one).split("; ")[0].split(", ")]
     assert named == ["marquee", "jax", "jaxlib", "numpy", "numba"]

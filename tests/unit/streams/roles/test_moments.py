@@ -65,5 +65,6 @@ def test_steps_up_to_a_record_and_none_for_one_that_was_not_learned():
 def test_a_time_ends_before_the_first_younger_record():
     assert not Moment(time_ms=500).is_before([400, 500])
     assert Moment(time_ms=500).is_before([400, 501])
+    assert not Moment(time_ms=500).is_before([400, 450, 2**50])  # one is stamped wrongly
     assert not Moment().is_before([2**40])
     assert not Moment(time_ms=500).is_before([])
