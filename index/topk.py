@@ -18,11 +18,6 @@ from index.protocol import NO_ROW, Hits, no_hits
 BLOCKS = (32, 16, 8, 4, 2)
 """Block sizes to choose from, largest first. Measured: 16 best at 10 k rows and k = 150, 32 at 100 k and 1 M."""
 
-BINS = 257
-"""Steps of the histogram that bounds the k-th largest score; the last one is for what is not finite."""
-LOWEST = np.float32(np.finfo(np.float32).min)
-"""All scores but -inf reach it."""
-
 
 def block_size(rows_count: int, k: int) -> int:
     """The largest block that leaves at least two blocks for each of the ``k`` wanted; 1 if none does."""
@@ -52,22 +47,25 @@ def select_on_host(scores: npt.NDArray[np.float32], maxima: npt.NDArray[np.float
 def _select_all(scores, maxima, rows, best):  # type: ignore[no-untyped-def]
     """Fill ``rows`` and ``best`` [B, K], which hold `NO_ROW` and -inf.
 
-    The k-th largest maximum is a lower bound of the k-th largest score: only what reaches it is looked at, and of that
-    only what reaches the k-th largest, as near as `_at_most` says, is sorted. Where many equal scores do, only the
-    first k of those that equal the k-th.
+    The k-th largest maximum is a lower bound of the k-th largest score: only what reaches it is sorted, and where many
+    equal scores do, only the first k of those that equal the k-th.
     """
     count, size = scores.shape[1], scores.shape[1] // maxima.shape[1]
     k = rows.shape[1]
-    keys, work = np.empty(count + 1, np.int64), np.empty(count + 1, np.float32)  # one place is spare, see `_take`
-    bins = np.zeros(BINS, np.int32)
+    keys, work = np.empty(count, np.int64), np.empty(max(count, maxima.shape[1]), np.float32)
     for b in range(len(scores)):
-        bound = _at_most(maxima[b], k, bins)
+        bound = np.float32(-np.inf)
+        if k <= maxima.shape[1]:
+            work[: maxima.shape[1]] = maxima[b]
+            bound = _nth_largest(work, maxima.shape[1], k)
         n = 0
         for block in range(maxima.shape[1]):
             if maxima[b, block] >= bound:
-                n = _take(scores[b], block * size, size, bound, work, keys, n)
-        if n > k:
-            n = _kept(work, keys, n, _at_most(work[:n], k, bins), n)
+                for row in range(block * size, (block + 1) * size):
+                    if scores[b, row] >= bound and scores[b, row] > -np.inf:
+                        work[n] = scores[b, row]
+                        keys[n] = row
+                        n += 1
         if n > 2 * k:
             values = work[:n].copy()
             least = _nth_largest(values, n, k)
@@ -81,37 +79,6 @@ def _select_all(scores, maxima, rows, best):  # type: ignore[no-untyped-def]
         for at in range(min(k, n)):
             row = ordered[at] & 0xFFFFFFFF
             rows[b, at], best[b, at] = row, scores[b, row]
-
-
-@kernel
-def _at_most(values, k, bins):  # type: ignore[no-untyped-def]
-    """Something at most the k-th largest value, and near it: a histogram says in which of its equal steps that lies."""
-    low, high = np.float32(np.inf), np.float32(-np.inf)
-    for value in values:
-        low, high = min(low, value if value > -np.inf else low), max(high, value)
-    if not np.float32(0.0) < high - low < np.inf:
-        return LOWEST
-    last = np.float32(len(bins) - 1)
-    scale = last / (high - low)
-    bins[:] = 0
-    for value in values:
-        bins[np.uint64(min((high - value) * scale, last))] += 1
-    above = 0
-    for at in range(len(bins) - 1):
-        above += bins[at]
-        if above >= k:
-            return high - np.float32(at + 1) / scale * np.float32(1.0001)  # more than rounding takes
-    return LOWEST
-
-
-@kernel
-def _take(scores, first, size, bound, work, keys, n):  # type: ignore[no-untyped-def]
-    """Add the scores of one block that reach the bound; without a branch, since nobody could guess which do."""
-    end = np.uint64(n)
-    for row in range(np.uint64(first), np.uint64(first + size)):
-        work[end], keys[end] = scores[row], row
-        end += np.uint64(scores[row] >= bound)
-    return np.int64(end)
 
 
 @kernel
