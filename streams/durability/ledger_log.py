@@ -17,7 +17,7 @@ from aiokafka import AIOKafkaConsumer, TopicPartition
 from streams.contract import codec
 from streams.contract.events import LedgerRecord
 from streams.durability.ledger import Place, Placed
-from streams.errors import LedgerError, SecondTrainerError
+from streams.errors import BrokerError, LedgerError, SecondTrainerError
 from streams.transport.connection import Connection
 from streams.transport.publish import Out, PublishConfig, Publisher
 
@@ -31,14 +31,20 @@ async def read_ledger(connection: Connection, topic: str, start: int) -> tuple[l
 
     Raises:
       LedgerError: the topic ends before ``start``, or holds something that is no ledger record.
-      KafkaError: the broker or the topic is not there.
+      BrokerError: the topic is not there.
+      KafkaError: the broker is not there.
     """
     consumer = AIOKafkaConsumer(
         **connection.for_aiokafka(), group_id=None, enable_auto_commit=False, auto_offset_reset="earliest",
         isolation_level="read_committed", fetch_max_wait_ms=100,
     )  # fmt: skip
-    await consumer.start()
     try:
+        await consumer.start()
+        if not connection.is_embedded and topic not in await consumer.topics():
+            raise BrokerError(
+                f"expected the topic {topic}, got none that we may see; `marquee topics create` makes it, and "
+                "docs/operations.md lists the rights that each role needs"
+            )
         place = TopicPartition(topic, 0)
         consumer.assign([place])
         first, end = await _edges(consumer, place)

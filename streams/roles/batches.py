@@ -119,8 +119,7 @@ class Batches:
                 "what is left"
             ) from error
         if records is None:
-            self._refuse_ended(record)
-            self._remind(record.step, now_ms)
+            self._remind(record, now_ms)
             return None
         self._todo.popleft()
         self._reminded_ms = None
@@ -158,6 +157,7 @@ class Batches:
         return frozenset(ledger.spans_of(self._todo[0].record)) if self._todo else frozenset()
 
     def _refuse_ended(self, record: LedgerRecord) -> None:
+        """For good: a partition's new leader may not know for a moment how far its log is safe."""
         for source, (_, last) in ledger.spans_of(record).items():
             end = self.merger.end(source)
             if self._knows_ends and end is not None and end <= last:
@@ -167,14 +167,17 @@ class Batches:
                     "or move the snapshots and ledger.v1 away to learn what is there"
                 )
 
-    def _remind(self, step: int, now_ms: int) -> None:
+    def _remind(self, record: LedgerRecord, now_ms: int) -> None:
+        """Records that do not come for long: say so, or see why they never will."""
         self._reminded_ms = now_ms if self._reminded_ms is None else self._reminded_ms
-        if now_ms - self._reminded_ms >= REMIND_MS:
-            self._reminded_ms = now_ms
-            if elsewhere := sorted(self.needed() - self._assigned):
-                raise SecondTrainerError(
-                    f"expected all partitions that the ledger names, got none of {elsewhere}: another trainer of this "
-                    "installation reads them; stop one of the two"
-                )
-            sources = sorted(f"{topic}/{partition}" for topic, partition in self.needed())
-            log.warning("waiting for the records that the ledger names for step %d in %s", step, ", ".join(sources))
+        if now_ms - self._reminded_ms < REMIND_MS:
+            return
+        self._reminded_ms = now_ms
+        if self._assigned and (elsewhere := sorted(self.needed() - self._assigned)):
+            raise SecondTrainerError(
+                f"expected all partitions that the ledger names, got none of {elsewhere}: another trainer of this "
+                "installation reads them; stop one of the two"
+            )
+        self._refuse_ended(record)
+        sources = sorted(f"{topic}/{partition}" for topic, partition in self.needed())
+        log.warning("waiting for the records that the ledger names for step %d in %s", record.step, ", ".join(sources))

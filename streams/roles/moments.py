@@ -7,6 +7,8 @@ import re
 from collections.abc import Mapping, Sequence
 from typing import Final, NamedTuple
 
+from streams.contract import rules
+from streams.contract.topics import topic_name
 from streams.durability.ledger import Placed, spans_of
 from streams.errors import SettingsError
 from streams.transport.merge import Source
@@ -43,21 +45,23 @@ class Moment(NamedTuple):
         if text.isdecimal():
             return cls(step=int(text))
         if text.startswith("ms:") and text[3:].isdecimal():
-            return cls(time_ms=int(text[3:]))
+            return cls._at(int(text[3:]), text)
         if (match := _PLACE.fullmatch(text)) is not None:
-            topic = (
-                match["topic"]
-                if not prefix or match["topic"].startswith(f"{prefix}.")
-                else f"{prefix}.{match['topic']}"
-            )
-            return cls(source=(topic, int(match["partition"])), offset=int(match["offset"]))
+            topic = match["topic"].removeprefix(f"{prefix}.")
+            return cls(source=(topic_name(prefix, topic), int(match["partition"])), offset=int(match["offset"]))
         try:
             at = datetime.datetime.fromisoformat(text)
         except ValueError:
-            raise SettingsError(f"expected {EXPECTED}, got {text!r}") from None
+            raise SettingsError(f"expected {EXPECTED}, got {text[:100]!r}") from None
         if at.tzinfo is None:
             raise SettingsError(f"expected a time with its zone, such as {text}Z, got {text!r}")
-        return cls(time_ms=round(at.timestamp() * 1000))
+        return cls._at(round(at.timestamp() * 1000), text)
+
+    @classmethod
+    def _at(cls, time_ms: int, text: str) -> Moment:
+        if not 0 <= time_ms <= rules.MAX_TIME_MS:
+            raise SettingsError(f"expected a time from 1970 to 9999, got {text[:100]!r}")
+        return cls(time_ms=time_ms)
 
     def is_behind(self, step: int, offsets: Mapping[Source, int], clocks: Mapping[Source, int]) -> bool:
         """Whether a state that has come so far may be rebuilt on from: it is not beyond this moment."""

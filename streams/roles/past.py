@@ -7,7 +7,10 @@ compaction has removed since are missing: the catalogue's words may be younger t
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Mapping
 from typing import NamedTuple
+
+from confluent_kafka import Message
 
 from streams.connect import connection_of
 from streams.contract import topics
@@ -15,12 +18,13 @@ from streams.contract.events import Item, Request, Slate, User
 from streams.contract.topics import topic_name
 from streams.cores.recommend import RecommendConfig, Recommender
 from streams.cores.serving import Serving
+from streams.errors import SettingsError
 from streams.roles.decoding import DECODERS
 from streams.roles.model_config import mix_of
 from streams.roles.rebuild import Rebuilt
 from streams.settings import Settings
 from streams.transport.merge import Source
-from streams.transport.ranges import LogRecord, open_ranges
+from streams.transport.whole import read_whole
 
 
 class Past(NamedTuple):
@@ -38,7 +42,14 @@ class Past(NamedTuple):
 
 
 def recommender_at(settings: Settings, rebuilt: Rebuilt) -> Past:
-    """The recommender that stood on this state."""
+    """The recommender that stood on this state.
+
+    Raises:
+      SettingsError: nothing was learned by then.
+      BrokerError: items or users cannot be read.
+    """
+    if rebuilt.step == 0:
+        raise SettingsError("expected a moment after the first step, got one before anything was learned")
     learner = rebuilt.learner
     serving = Serving(learner.config)
     serving.restore(learner.state, learner.config)
@@ -54,46 +65,35 @@ def recommender_at(settings: Settings, rebuilt: Rebuilt) -> Past:
     items, users, interactions = (
         topic_name(settings.prefix, spec.name) for spec in (topics.ITEMS, topics.USERS, topics.INTERACTIONS)
     )
-    for record in _up_to(settings, {at: end for at, end in rebuilt.reached.offsets.items() if at[0] in (items, users)}):
-        if record.topic == items:
-            _take_item(recommender, record, now_ms)
-        else:
-            _take_user(serving, record)
+    for message in _up_to(settings, items, rebuilt.reached.offsets):
+        _take_item(recommender, message, now_ms)
+    for message in _up_to(settings, users, rebuilt.reached.offsets):
+        _take_user(serving, message)
     recommender.refresh(now_ms)
     offsets = {str(at[1]): end for at, end in sorted(rebuilt.reached.offsets.items()) if at[0] == interactions}
     return Past(recommender, rebuilt, offsets)
 
 
-def _take_item(recommender: Recommender, record: LogRecord, now_ms: int) -> None:
-    item = None if record.value is None else DECODERS[Item](record.value, record.timestamp)
-    if item is None and record.key is not None:
-        recommender.take_item(record.key.decode("utf-8", "replace"), None, now_ms)
+def _take_item(recommender: Recommender, message: Message, now_ms: int) -> None:
+    key, value = message.key(), message.value()
+    item = None if value is None else DECODERS[Item](bytes(value), message.timestamp()[1])
+    if item is None and key is not None:
+        recommender.take_item(bytes(key).decode("utf-8", "replace"), None, now_ms)
     elif isinstance(item, Item):
         recommender.take_item(item.item_id, item, now_ms)
 
 
-def _take_user(serving: Serving, record: LogRecord) -> None:
-    user = None if record.value is None else DECODERS[User](record.value, record.timestamp)
+def _take_user(serving: Serving, message: Message) -> None:
+    key, value, at_ms = message.key(), message.value(), message.timestamp()[1]
+    user = None if value is None else DECODERS[User](bytes(value), at_ms)
     if isinstance(user, User):
         serving.take_user(user)
-    elif user is None and record.key is not None:
-        serving.erase_user(record.key.decode("utf-8", "replace"), at_ms=record.timestamp, is_news=False)
+    elif user is None and key is not None:
+        serving.erase_user(bytes(key).decode("utf-8", "replace"), at_ms=at_ms, is_news=False)
 
 
-def _up_to(settings: Settings, ends: dict[Source, int]) -> list[LogRecord]:
-    """All records of these partitions before these offsets, in the order of their partitions."""
-    left = {source: end for source, end in ends.items() if end > 0}
-    found: dict[Source, list[LogRecord]] = {source: [] for source in sorted(left)}
-    if not left:
-        return []
-    with open_ranges(connection_of(settings), dict.fromkeys(left, 0)) as reader:
-        while left:
-            for source, records in reader.read().items():
-                end = ends[source]
-                found[source] += [record for record in records if record.offset < end]
-                if records[-1].offset >= end - 1:
-                    left.pop(source, None)
-            for source in reader.ended:  # the last ones before the place may have been compacted away
-                left.pop(source, None)
-            reader.hold(frozenset(found) - frozenset(left))
-    return [record for source in found for record in found[source]]
+def _up_to(settings: Settings, topic: str, ends: Mapping[Source, int]) -> Iterator[Message]:
+    """The records of a topic before these offsets."""
+    for message in read_whole(connection_of(settings), topic):
+        if (message.offset() or 0) < ends.get((topic, message.partition() or 0), 0):
+            yield message

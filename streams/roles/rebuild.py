@@ -23,6 +23,7 @@ from streams.durability.ledger import Placed
 from streams.durability.ledger_log import read_ledger
 from streams.durability.manifest import entries_of
 from streams.durability.snapshots import SnapshotRef
+from streams.errors import SettingsError
 from streams.roles.decoding import KINDS
 from streams.roles.decoding import entries_of as decoded
 from streams.roles.moments import Moment
@@ -30,6 +31,7 @@ from streams.roles.restoring import Reached, Restored, reached_of, restored
 from streams.settings import Settings
 from streams.transport.merge import Merger, Source, Stamped
 from streams.transport.ranges import RangeReader, open_ranges
+from streams.transport.refusals import require_answer
 
 Heard = Callable[[int], None]
 
@@ -88,6 +90,8 @@ def rebuild(
       heard: told after each step.
 
     Raises:
+      SettingsError: nobody has learned what ``moment`` names.
+      BrokerUnavailableError: nobody answers. BrokerRefusedError: the broker does not let us in.
       LedgerError: ledger, log and configuration do not belong together.
       SnapshotError: the snapshot does not fit this version or configuration.
       BrokerError: the log does not have what the ledger names.
@@ -96,6 +100,7 @@ def rebuild(
     def fits(ref: SnapshotRef) -> bool:
         return (start is None or ref.version <= start) and moment.is_behind(ref.version, *reached_of(ref))
 
+    require_answer(connection_of(settings))
     return rebuild_from(
         settings, restored(settings, snapshots.load_newest(settings.snapshot_dir, fits=fits)), moment,
         accepts_other=accepts_other, compares=compares, heard=heard,
@@ -127,6 +132,10 @@ def rebuild_from(
             found = ledger.learned_hash(entries_of(to_arrays(learner.state)))
             checks.append(Check(learner.state.step, expected, found))
         heard(learner.state.step)
+    if moment.step is not None and learner.state.step < moment.step:
+        raise SettingsError(
+            f"expected a step that was learned, got {moment.step}: the ledger ends with step {learner.state.step}"
+        )
     return Rebuilt(learner=learner, reached=reached, start=start, checks=checks, is_whole=is_whole, sums=sums)
 
 

@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from typing import Final, NamedTuple
 
-from confluent_kafka import Consumer, KafkaError, Message, TopicPartition
+from confluent_kafka import Consumer, Message, TopicPartition
 
 from streams.errors import BrokerError
 from streams.transport.connection import Connection
@@ -39,8 +39,6 @@ class RangeReader:
         self._consumer = consumer
         self._paused: set[Source] = set()
         self._sources = frozenset(starts)
-        self.ended: set[Source] = set()
-        """Partitions that were read to their end once."""
         consumer.assign([TopicPartition(*source, offset) for source, offset in sorted(starts.items())])
 
     def hold(self, sources: frozenset[Source]) -> None:
@@ -53,7 +51,7 @@ class RangeReader:
         self._paused = set(wanted)
 
     def read(self) -> dict[Source, list[LogRecord]]:
-        """What comes next, by partition, in order; nothing where a partition has just ended.
+        """What comes next, by partition, in order.
 
         Raises:
           BrokerError: nothing came for long, or the broker refused.
@@ -68,10 +66,6 @@ class RangeReader:
             )
         found: dict[Source, list[LogRecord]] = {}
         for message in messages:
-            error = message.error()
-            if error is not None and error.code() == KafkaError._PARTITION_EOF:
-                self.ended.add((str(message.topic()), int(message.partition() or 0)))
-                continue
             record = _record(message)
             found.setdefault((record.topic, record.partition), []).append(record)
         return found
@@ -93,7 +87,6 @@ def open_ranges(connection: Connection, starts: Mapping[Source, int]) -> Iterato
         | {
             "group.id": "marquee-rebuild",
             "enable.auto.commit": False,
-            "enable.partition.eof": True,
             "auto.offset.reset": "earliest",
             "log_level": 0,
         }

@@ -40,8 +40,8 @@ def environment(engine: Running) -> dict[str, str]:
                          "JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS": "0"}  # fmt: skip
 
 
-def command(engine: Running, *words: str) -> list[str]:
-    where = ["--broker", engine.kafka.bootstrap, "--prefix", engine.prefix, "--config", str(engine.config)]
+def command(engine: Running, *words: str, broker: str | None = None) -> list[str]:
+    where = ["--broker", broker or engine.kafka.bootstrap, "--prefix", engine.prefix, "--config", str(engine.config)]
     return [sys.executable, "-m", "streams.cli", *words, *where]
 
 
@@ -53,18 +53,26 @@ def trainer(engine: Running) -> subprocess.Popen[bytes]:
         )  # fmt: skip
 
 
-def said(engine: Running, capsys: pytest.CaptureFixture[str], *words: str) -> str:
-    """What a command prints, run here: it starts no process and compiles nothing twice."""
+def run_here(
+    engine: Running, capsys: pytest.CaptureFixture[str], *words: str, broker: str | None = None
+) -> tuple[int, str, str]:
+    """A command's status, output and errors, run in this process: nothing is compiled twice."""
     capsys.readouterr()
     environ = dict(os.environ)
     try:
-        status = cli.run(command(engine, *words)[3:])
+        status = cli.run(command(engine, *words, broker=broker)[3:])
     finally:  # it names folders for what a process of its own would compile
         os.environ.clear()
         os.environ.update(environ)
-    out = capsys.readouterr()
-    assert status == 0, out.err
-    return out.out
+    out, err = capsys.readouterr()
+    return status, out, err
+
+
+def said(engine: Running, capsys: pytest.CaptureFixture[str], *words: str) -> str:
+    """What a command prints."""
+    status, out, err = run_here(engine, capsys, *words)
+    assert status == 0, err
+    return out
 
 
 def past_slate(engine: Killed, capsys: pytest.CaptureFixture[str], moment: str) -> Slate:
@@ -230,6 +238,41 @@ def test_the_same_log_under_another_configuration(
     assert was["events"] == would["events"] > 0
     assert was["hr_at_10"]["decayed_popularity"] == would["hr_at_10"]["decayed_popularity"]
     assert told["change"]["ndcg_at_10"] == would["ndcg_at_10"]["model"] - was["ndcg_at_10"]["model"] != 0
+
+
+@pytest.mark.parametrize(
+    ("words", "status", "said_so"),
+    [
+        (("verify", "--to", "999999"), 2, "expected a step that was learned, got 999999: the ledger ends with step"),
+        (("explain", "u", "i", "--as-of", "999999999999999999999999"), 2, "expected a step that was learned"),
+        (("recommend", "u", "--as-of", "ms:0"), 2, "before anything was learned"),
+        (("recommend", "u", "--as-of", "0"), 2, "before anything was learned"),
+        (("recommend", "u", "--as-of", "interactions.v1/0:999999999"), 2, "expected a record that was learned"),
+        (("recommend", "u", "--as-of", "yesterday"), 2, "expected a step"),
+        (("diff", "now", "\x1b[2J"), 2, "expected a step"),
+    ],
+)
+def test_moments_that_never_were_are_one_clear_line(
+    killed: Killed, capsys: pytest.CaptureFixture[str], words: tuple[str, ...], status: int, said_so: str
+) -> None:
+    found, out, err = run_here(killed, capsys, *words)
+    assert (found, out) == (status, "")
+    assert said_so in err
+    assert len(err.splitlines()) == 1
+
+
+def test_an_unknown_user_or_item_is_an_answer(killed: Killed, capsys: pytest.CaptureFixture[str]) -> None:
+    told = json.loads(said(killed, capsys, "explain", "nobody knows me", "no such item", "--json"))
+    assert (told["rank"], told["without"]) == (None, [])
+
+
+@pytest.mark.parametrize("words", [("verify",), ("recommend", "u", "--as-of", "now"), ("explain", "u", "i")])
+def test_without_a_broker_one_line_says_so(
+    killed: Killed, capsys: pytest.CaptureFixture[str], words: tuple[str, ...]
+) -> None:
+    found, _, err = run_here(killed, capsys, *words, broker="127.0.0.1:1")
+    assert found == 3
+    assert err.startswith("Error: no Kafka broker answers at 127.0.0.1:1")
 
 
 def test_another_configuration_is_refused(killed: Killed, tmp_path: Path) -> None:

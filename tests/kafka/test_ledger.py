@@ -12,7 +12,7 @@ from streams.contract.events import LedgerRecord
 from streams.durability import ledger
 from streams.durability.ledger import START, Place
 from streams.durability.ledger_log import LedgerWriter, read_ledger
-from streams.errors import LedgerError, SecondTrainerError
+from streams.errors import BrokerError, LedgerError, SecondTrainerError
 from streams.transport.connection import Connection
 from streams.transport.publish import Out, Publisher
 from tests.factories import make_ledger_record
@@ -101,3 +101,8 @@ async def test_a_ledger_that_lost_its_beginning_is_refused_where_it_is_needed(ka
         await read_ledger(connection, topic, 1)
     placed, end = await read_ledger(connection, topic, 2)
     assert ([one.record.step for one in placed], end) == ([3], 3)
+
+
+async def test_a_topic_that_is_not_there_is_said(kafka):
+    with pytest.raises(BrokerError, match="expected the topic .*, got none that we may see; `marquee topics create`"):
+        await read_ledger(Connection(bootstrap=kafka.bootstrap), kafka.topic("nowhere"), 0)

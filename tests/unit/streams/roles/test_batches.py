@@ -143,17 +143,20 @@ async def test_a_log_that_ends_before_what_the_ledger_names_stops():
     made.open(Writer(), recovery((0, 3)))
     assert await made.next(LATER_MS) is None  # where the log ends is not known yet
     offer(made, 0, 1)
+    assert await made.next(LATER_MS + 1) is None
     with pytest.raises(LedgerError, match=r"interactions.v1/0 to reach offset 3, .* for step 1, got an end at 2"):
-        await made.next(LATER_MS)
+        await made.next(LATER_MS + REMIND_MS)
 
 
 async def test_partitions_that_another_trainer_reads_are_noticed():
     made = batches()
     made.open(Writer(), recovery((0, 3)))
     made.begin({})
-    assert await made.next(0) is None
+    for at_ms in (0, REMIND_MS):  # nothing is assigned: the group is on its way
+        assert await made.next(at_ms) is None
+    made.begin({(SOURCE[0], 1): 0})
     with pytest.raises(SecondTrainerError, match="got none of .*interactions.v1"):
-        await made.next(REMIND_MS)
+        await made.next(2 * REMIND_MS)
 
 
 async def test_a_batch_that_compaction_emptied_is_a_step_without_records():

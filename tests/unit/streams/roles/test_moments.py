@@ -36,7 +36,9 @@ def test_a_word_means_a_moment(word, moment):
     assert Moment.parse(word, prefix="p") == moment
 
 
-@pytest.mark.parametrize("word", ["yesterday", "-3", "", "a/b", "ms:", "2023-11-14T22:13:20"])
+@pytest.mark.parametrize(
+    "word", ["yesterday", "-3", "", "a/b", "ms:", "ms:9" + "9" * 30, "1969-01-01T00:00:00Z", "2023-11-14T22:13:20"]
+)
 def test_other_words_are_refused(word):
     with pytest.raises(SettingsError, match="expected a "):
         Moment.parse(word)
