@@ -13,8 +13,10 @@ from typing import Any
 from benchmarks.bench_learn import LOG, from_kafka
 from benchmarks.engine import engine, public_log, say
 from benchmarks.report import Figure, report
+from streams.contract import topics
 from streams.replay.player import play
 
+WITH = "streams.cli"
 EVENTS, QUICK_EVENTS, TURNS = 150_000, 20_000, 2
 
 
@@ -24,12 +26,16 @@ def main() -> None:
     parser.add_argument("--quick", action="store_true", help=f"{QUICK_EVENTS:,} events, once: to see that it runs")
     options = parser.parse_args()
     log = public_log(LOG).head(QUICK_EVENTS if options.quick else EVENTS)
-    found: dict[str, list[dict[str, Any]]] = {"streams.cli": [], "benchmarks.without_ledger": []}
+    found: dict[str, list[dict[str, Any]]] = {WITH: [], "benchmarks.without_ledger": []}
     for _ in range(1 if options.quick else TURNS):
         for program, runs in found.items():
             with engine() as kafka:  # a broker of its own: nothing is found there that another run has written
                 play(log, kafka.connection)
                 runs.append(from_kafka(kafka, log, len(log) // 10, program=program))
+                if (kafka.ends(topics.LEDGER) > 0) != (program == WITH):
+                    raise RuntimeError(
+                        f"expected a ledger of {WITH} alone, got {kafka.ends(topics.LEDGER)} records of {program}"
+                    )
             rate_per_s, cpu_us = runs[-1]["events_per_s"], runs[-1]["cpu_us_per_event"]
             say(f"{program}: {rate_per_s:,.0f} events/s, {cpu_us:.0f} us of CPU an event")
     rate, cpu = (
