@@ -98,6 +98,12 @@ def interactions(log: Sequence[Event], *, first: int = 0) -> list[Interaction]:
     ]  # fmt: skip
 
 
+def event(number: int, user_id: str = "u", item_id: str = "i", **changes: Any) -> Interaction:
+    """The interaction of this number: its id and its time follow from it."""
+    values = {"event_id": f"e{number}", "user_id": user_id, "item_id": item_id, "occurred_at_ms": NOW_MS + number}
+    return make_interaction(**values | changes)
+
+
 def play(learner: Learner, events: Sequence[Interaction], *, batch: int = 128) -> npt.NDArray[np.float32]:
     """Learn the events in batches and return the ranks of all, [events, rankers]."""
     parts = [learner.learn(events[at : at + batch]).learnt.ranks for at in range(0, len(events), batch)]

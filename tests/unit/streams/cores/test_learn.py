@@ -12,8 +12,8 @@ from models.recommend.towers import TowerConfig
 from streams.contract import rules
 from streams.cores.contents import features
 from streams.cores.learn import ACTION_CODES, Erased, Learner, Withdrawn
-from tests.factories import NOW_MS, make_interaction, make_item, make_user
-from tests.planted import SMALL, interactions, play, random_log, small
+from tests.factories import NOW_MS, make_item, make_user
+from tests.planted import SMALL, event, interactions, play, random_log, small
 
 COUNTS = TowerConfig(dim=8, content_dim=16, window=8, flavour="counts")
 
@@ -34,13 +34,6 @@ def hidden(learner, user_id):
     state, row = learner.state, learner.state.users.row(user_id)
     start, length = state.hidden.start[row], state.hidden.length[row]
     return {state.items.key(item) for item in state.hidden.key[start : start + length].tolist()}
-
-
-def event(number, user_id="u", item_id="i", **changes):
-    return make_interaction(
-        **{"event_id": f"e{number}", "user_id": user_id, "item_id": item_id, "occurred_at_ms": NOW_MS + number}
-        | changes
-    )
 
 
 @pytest.fixture

@@ -11,16 +11,9 @@ from streams.contract import rules
 from streams.cores.learn import Erased, Learner
 from streams.cores.signals import outcome_of
 from tests.factories import NOW_MS, make_interaction
-from tests.planted import SMALL, interactions, random_log, small
+from tests.planted import SMALL, event, interactions, random_log, small
 
 COUNTS = TowerConfig(dim=8, content_dim=16, window=8, flavour="counts")
-
-
-def event(number, user_id="u", item_id="i", **changes):
-    return make_interaction(
-        **{"event_id": f"e{number}", "user_id": user_id, "item_id": item_id, "occurred_at_ms": NOW_MS + number}
-        | changes
-    )
 
 
 @pytest.fixture
