@@ -35,6 +35,7 @@ COMMANDS: Final = {
     "explain": "Why an item stands where it stands in a user's slate.",
     "diff": "What changed in slates between two moments.",
     "branch": "The same log under another configuration.",
+    "forget": "Forget users: serving at once, and all that was learned of them.",
     "dlq": "See what was refused, and send it back once it is mended.",
     "fetch": "Fetch a public event log.",
     "doctor": "Check this machine, the broker and the topics.",

@@ -71,6 +71,10 @@ class SecondTrainerError(DurabilityError):
     """Another trainer learns from the same topics."""
 
 
+class ErasureError(DurabilityError):
+    """Users could not be forgotten; nothing was adopted."""
+
+
 class RoleError(MarqueeError):
     """A role could not be started or ended unexpectedly."""
 

@@ -74,6 +74,10 @@ _LEDGER_RECORD = events.LedgerRecord(
     batch_size=256,
     fingerprint="marquee-0.1.0",
 )
+_ERASURE = events.Erasure(
+    user="0b9c2625dc21ef05f6ad4ddf47c5f203", until_ms=NOW_MS, ends={"interactions.v1/0": 17}, lead=1_000_003, step=119,
+    state_hash="c0ffee",
+)  # fmt: skip
 _METRIC = events.Metric(series="prequential", at_ms=NOW_MS, step=120, events=1_000, values={"hr_at_10": 0.25})
 
 
@@ -140,6 +144,11 @@ def make_snapshot_notice(**changes: Any) -> events.SnapshotNotice:
 def make_ledger_record(**changes: Any) -> events.LedgerRecord:
     """Step 120 learned 17 records of one partition."""
     return msgspec.structs.replace(_LEDGER_RECORD, **changes)
+
+
+def make_erasure(**changes: Any) -> events.Erasure:
+    """Somebody was forgotten, whose records stood before offset 17 of partition 0."""
+    return msgspec.structs.replace(_ERASURE, **changes)
 
 
 def make_metric(**changes: Any) -> events.Metric:

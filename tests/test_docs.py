@@ -137,6 +137,7 @@ def test_the_rights_are_the_code_s() -> None:
         assert wanted.joins_group == ("its group" in further)
         assert wanted.checks == ("DescribeConfigs" in further)
         assert wanted.creates == ("and Create" in further)
+        assert bool(wanted.deletes) == ("Delete on" in further)
 
 
 def test_the_headers_of_dead_letters_are_the_code_s() -> None:

@@ -10,7 +10,7 @@ from typing import Final, Literal, NamedTuple
 from streams.contract import topics
 from streams.contract.topics import TOPICS, TopicSpec, topic_name
 
-Operation = Literal["Read", "Write", "Create", "Describe", "DescribeConfigs"]
+Operation = Literal["Read", "Write", "Create", "Delete", "Describe", "DescribeConfigs"]
 
 
 class Right(NamedTuple):
@@ -28,11 +28,13 @@ class Access:
     Attributes:
       reads, writes: topics.
       joins_group: it reads in a consumer group of its name.
+      deletes: topics that it deletes records of.
       checks: it looks at how all topics are made. creates: it makes them.
     """
 
     reads: tuple[TopicSpec, ...] = ()
     writes: tuple[TopicSpec, ...] = ()
+    deletes: tuple[TopicSpec, ...] = ()
     joins_group: bool = False
     checks: bool = False
     creates: bool = False
@@ -40,7 +42,7 @@ class Access:
 
 ACCESS: Final[dict[str, Access]] = {
     "trainer": Access(
-        reads=(topics.ITEMS, topics.USERS, topics.INTERACTIONS, topics.LEDGER),
+        reads=(topics.ITEMS, topics.USERS, topics.INTERACTIONS, topics.LEDGER, topics.ERASURES),
         writes=(
             topics.LEDGER, topics.ITEM_STATES, topics.MODEL_WEIGHTS, topics.MODEL_SNAPSHOTS, topics.METRICS,
             topics.DEAD_LETTERS,
@@ -51,6 +53,7 @@ ACCESS: Final[dict[str, Access]] = {
     "recommender": Access(
         reads=(
             topics.REQUESTS, topics.INTERACTIONS, topics.ITEMS, topics.USERS, topics.ITEM_STATES, topics.MODEL_WEIGHTS,
+            topics.ERASURES,
         ),
         writes=(topics.SLATES, topics.DEAD_LETTERS),
         joins_group=True,
@@ -58,7 +61,17 @@ ACCESS: Final[dict[str, Access]] = {
     ),
     "topics": Access(checks=True, creates=True),
     "recommend": Access(reads=(topics.SLATES,), writes=(topics.REQUESTS,)),
-    "verify": Access(reads=(topics.LEDGER, topics.ITEMS, topics.USERS, topics.INTERACTIONS), checks=True),
+    "verify": Access(
+        reads=(topics.LEDGER, topics.ERASURES, topics.ITEMS, topics.USERS, topics.INTERACTIONS), checks=True
+    ),
+    "forget": Access(
+        reads=(
+            topics.LEDGER, topics.ERASURES, topics.ITEMS, topics.USERS, topics.INTERACTIONS, topics.DEAD_LETTERS,
+        ),
+        writes=(topics.USERS, topics.ERASURES, topics.DEAD_LETTERS),
+        deletes=(topics.DEAD_LETTERS,),
+        checks=True,
+    ),
     "replay": Access(writes=(topics.ITEMS, topics.INTERACTIONS)),
     "dlq": Access(
         reads=(topics.DEAD_LETTERS, topics.ITEMS, topics.USERS), writes=(topics.DEAD_LETTERS, *topics.JUDGED)
@@ -77,6 +90,7 @@ def rights_of(who: str, prefix: str) -> list[Right]:
     access = ACCESS[who]
     rights = [Right("topic", topic_name(prefix, spec.name), "Read") for spec in access.reads]
     rights += [Right("topic", topic_name(prefix, spec.name), "Write") for spec in access.writes]
+    rights += [Right("topic", topic_name(prefix, spec.name), "Delete") for spec in access.deletes]
     if access.checks:
         names = [topic_name(prefix, spec.name) for spec in TOPICS]
         rights += [Right("topic", name, what) for name in names for what in ("Describe", "DescribeConfigs")]

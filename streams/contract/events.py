@@ -339,7 +339,8 @@ class OffsetRange(Record, frozen=True, kw_only=True):
 class LedgerRecord(Record, frozen=True, kw_only=True):
     """Exactly what one training step learned; ``ledger.v1``.
 
-    A record without ``ranges`` tells ``state_hash``, that of the state after a step which has a record before it.
+    A record without ``ranges`` tells ``state_hash``, that of the state after a step which has a record before it;
+    ``erasures``: the mark of the users that it was learned without.
     ``writer`` names the run of a trainer that wrote it, ``follows`` the one that wrote the step before: of several
     records of one step the first one that follows rightly counts.
     """
@@ -352,6 +353,23 @@ class LedgerRecord(Record, frozen=True, kw_only=True):
     state_hash: Label | None = None
     writer: Label = ""
     follows: Label = ""
+    erasures: Label = ""
+
+
+class Erasure(Record, frozen=True, kw_only=True):
+    """A user who was forgotten; ``erasures.v1``, keyed by ``user``: a digest of the ``user_id``, which is not here.
+
+    No state is made of records of theirs that stand before ``ends`` ("topic/partition" -> offset) or are stamped
+    ``until_ms`` or earlier. ``lead``: what versions of the model are ahead of the interactions learned, from now on.
+    ``step``, ``state_hash``: of the state that was rebuilt without them.
+    """
+
+    user: Label
+    until_ms: TimeMs
+    ends: Offsets
+    lead: Count
+    step: Count
+    state_hash: Label
 
 
 class Metric(Record, frozen=True, kw_only=True):
@@ -366,6 +384,6 @@ class Metric(Record, frozen=True, kw_only=True):
 
 Event: TypeAlias = (
     Interaction | Item | User | Request | Slate | ContentTask | ContentAsset
-    | ItemState | ModelWeights | SnapshotNotice | LedgerRecord | Metric
+    | ItemState | ModelWeights | SnapshotNotice | LedgerRecord | Erasure | Metric
 )  # fmt: skip
 """Whatever a topic carries, once decoded."""

@@ -85,6 +85,9 @@ MODEL_SNAPSHOTS: Final = TopicSpec(
 LEDGER: Final = TopicSpec(
     name="ledger.v1", key=None, partitions=1, cleanup="delete", event_type=events.LedgerRecord,
 )  # fmt: skip
+ERASURES: Final = TopicSpec(
+    name="erasures.v1", key="user", partitions=1, cleanup="compact", event_type=events.Erasure,
+)  # fmt: skip
 METRICS: Final = TopicSpec(
     name="metrics.v1", key="series", partitions=1, cleanup="delete", event_type=events.Metric,
 )  # fmt: skip
@@ -95,7 +98,7 @@ DEAD_LETTERS: Final = TopicSpec(
 
 TOPICS: Final[tuple[TopicSpec, ...]] = (
     INTERACTIONS, ITEMS, USERS, REQUESTS, SLATES, CONTENT_TASKS, CONTENT_ASSETS,
-    ITEM_STATES, MODEL_WEIGHTS, MODEL_SNAPSHOTS, LEDGER, METRICS, DEAD_LETTERS,
+    ITEM_STATES, MODEL_WEIGHTS, MODEL_SNAPSHOTS, LEDGER, ERASURES, METRICS, DEAD_LETTERS,
 )  # fmt: skip
 
 JUDGED: Final[tuple[TopicSpec, ...]] = (INTERACTIONS, ITEMS, USERS, REQUESTS)

@@ -42,9 +42,11 @@ class Announcement(NamedTuple):
 class Announcer:
     """Remembers what was last published; owned by the trainer's thread."""
 
-    def __init__(self, config: ModelConfig, *, fingerprint: str) -> None:
+    def __init__(self, config: ModelConfig, *, fingerprint: str, lead: int = 0) -> None:
         self._config = config
         self._fingerprint = fingerprint
+        self._lead = lead
+        """What versions are ahead of the interactions learned: they rise although some were learned of no more."""
         self._published: F32 = np.zeros((0, config.towers.dim + 1), np.float32)
         self._is_out = np.zeros(0, np.bool_)
         """Rows whose item has had a record."""
@@ -61,7 +63,7 @@ class Announcer:
         gone = [row for _, row in evicted]
         self._is_out[gone], self._told_seen[gone] = False, 0.0
         rows, vectors = self._chosen(state, most)
-        version = state.learned_events
+        version = state.learned_events + self._lead
         states = [
             ItemState(
                 item_id=item_id, row=row, version=version, live=False, clock_events=0, clock_ms=0, first_seen_ms=0
@@ -125,7 +127,7 @@ class Announcer:
             Dense(state.combiner, state.reranker, state.heads, state.counts.trials, state.towers.weights)
         )
         return ModelWeights(
-            version=state.learned_events,
+            version=state.learned_events + self._lead,
             step=state.step,
             item_states=item_states,
             arrays={name: tensor_from_array(array) for name, array in arrays.items()},

@@ -6,6 +6,7 @@ known by its origin (place and timestamp), so copies that a restarted reader wro
 
 from __future__ import annotations
 
+import json
 import re
 from collections import Counter
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
@@ -188,6 +189,23 @@ def _letter(read: Read, value: bytes, origin: Origin | None, judge: Judge, mende
     if new is None:
         return replace(letter, refusal=judge(origin, value))
     return replace(letter, refusal=judge(origin, new), original_bytes=letter.size_bytes)  # no longer cut
+
+
+def keys_of(users: Iterable[str]) -> frozenset[bytes]:
+    """Keys of records of these users."""
+    return frozenset(user.encode() for user in users)
+
+
+def named_in(users: Collection[str]) -> re.Pattern[bytes]:
+    """Finds one of them where a record that cannot be read names its user."""
+    spelt = {json.dumps(user, ensure_ascii=ascii).encode() for user in users for ascii in (True, False)}
+    return re.compile(rb'"user_id"\s*:\s*(?:' + b"|".join(map(re.escape, sorted(spelt))) + rb")")
+
+
+def is_of(read: Read, keys: Collection[bytes], named: re.Pattern[bytes]) -> bool:
+    """Whether a letter, or the mark of one, is of a record of these users, as far as its bytes tell."""
+    key = last_of(read.headers).get("origin-key")
+    return (key is not None and key in keys) or (read.value is not None and named.search(read.value) is not None)
 
 
 def matches(

@@ -83,8 +83,8 @@ class Serving:
 
     # --- from a snapshot ---------------------------------------------------------------------------------------
 
-    def restore(self, state: State, config: ModelConfig) -> None:
-        """Start from the trainer's snapshot: everything but the catalogue's records."""
+    def restore(self, state: State, config: ModelConfig, *, lead: int = 0) -> None:
+        """Start from the trainer's snapshot, without the catalogue's records; ``lead``: as of `Announcer`."""
         self.items, self.users = state.items, state.users
         self.counts, self.labels = state.counts, state.labels
         self.combiner, self.reranker, self.surfaces = state.combiner, state.reranker, state.surfaces
@@ -100,9 +100,9 @@ class Serving:
         in_use = np.array([bool(self.items.key(row)) for row in range(state.items.used)])
         self.announced[: state.items.used] = in_use & ~state.withdrawn[: state.items.used]
         self._dirty[:] = self.announced
-        self._row_version[: state.items.used] = state.learned_events
+        self._row_version[: state.items.used] = version = state.learned_events + lead
         digest = weights_hash(dense_arrays(self._dense), state.step)
-        self.model = ModelRef(version=state.learned_events, step=state.step, state_hash=digest)
+        self.model = ModelRef(version=version, step=state.step, state_hash=digest)
 
     # --- from the trainer's topics -----------------------------------------------------------------------------
 

@@ -80,11 +80,17 @@ def record_of(
     )  # fmt: skip
 
 
-def hash_record(step: int, state_hash: str, *, seed: int, fingerprint: str, writer: str = "") -> LedgerRecord:
-    """The record that tells the state's hash after ``step``; ``writer``: who writes it, and all that it stands for."""
+def hash_record(
+    step: int, state_hash: str, *, seed: int, fingerprint: str, writer: str = "", erasures: str = ""
+) -> LedgerRecord:
+    """The record that tells the state's hash after ``step``.
+
+    Args:
+      writer: who writes it, and all that it stands for. erasures: digest of the mark that the state was learned under.
+    """
     return LedgerRecord(
         step=step, ranges=[], seed=seed, batch_size=0, fingerprint=fingerprint, state_hash=state_hash, writer=writer,
-        follows=writer,
+        follows=writer, erasures=erasures,
     )  # fmt: skip
 
 
@@ -125,7 +131,7 @@ def is_whole(record: LedgerRecord, batch: Sequence[Stamped[Any]], *, compacted: 
 
 def recovery_of(
     placed: Iterable[Placed], *, step: int, writer: str, fingerprint: str, accepts_other: bool = False,
-    until: int | None = None,
+    until: int | None = None, erasures: str = "",
 ) -> Recovery:  # fmt: skip
     """What a state of ``step`` has to learn.
 
@@ -135,6 +141,7 @@ def recovery_of(
       fingerprint: of the software and configuration that would learn.
       accepts_other: batches that were learned under another fingerprint are taken as well; hashes are not.
       until: the last step that is wanted; None: all.
+      erasures: digest of the mark that the state is learned under; hashes of other states say nothing of it.
 
     Raises:
       LedgerError: a step is missing, or was learned under another fingerprint.
@@ -147,7 +154,8 @@ def recovery_of(
         if record.step <= step or (until is not None and record.step > until):
             continue
         if not record.ranges:
-            if record.state_hash and record.fingerprint == fingerprint and record.follows == writer:
+            is_of_us = record.fingerprint == fingerprint and record.erasures == erasures
+            if record.state_hash and is_of_us and record.follows == writer:
                 hashes.setdefault(record.step, record.state_hash)
         elif record.step < expected or record.follows != writer:
             passed_over += 1

@@ -29,6 +29,8 @@ from streams.errors import SnapshotError
 MANIFEST: Final = "manifest.json"
 ASIDE: Final = ".aside-"
 """Folders that are being written or removed; never read."""
+BESIDE: Final = ".beside-"
+"""The same of `save` with ``is_beside``; the one writer of a root leaves them alone."""
 READERS: Final = 4
 """Threads that read and hash arrays; both let go of Python's lock."""
 _NAME: Final = re.compile(r"snapshot-(\d{20})")
@@ -78,6 +80,7 @@ def save(
     offsets: Mapping[str, int],
     meta: Mapping[str, Any],
     keep: int = 3,
+    is_beside: bool = False,
 ) -> SnapshotRef:
     """Write a snapshot durably; when this returns it survives a power cut.
 
@@ -88,6 +91,7 @@ def save(
       offsets: "topic/partition" -> next offset to read, of exactly this state.
       meta: JSON values.
       keep: how many snapshots stay, this one included; older ones are removed.
+      is_beside: another process is the root's writer: nothing is removed but a snapshot of this version, for this one.
 
     Returns:
       The snapshot; the one already there if it holds the same state and offsets.
@@ -99,18 +103,21 @@ def save(
         raise SnapshotError(f"expected version >= 0 and keep >= 1, got {version} and {keep}; check the caller")
     try:
         root.mkdir(parents=True, exist_ok=True)
-        _remove_leftovers(root)
+        prefix = BESIDE if is_beside else ASIDE
+        _remove_leftovers(root, prefix)
         path = path_of(root, version)
-        aside = Path(tempfile.mkdtemp(dir=root, prefix=ASIDE))
+        aside = Path(tempfile.mkdtemp(dir=root, prefix=prefix))
         try:
             manifest = _write(aside, version, arrays, offsets=offsets, meta=meta)
+            if is_beside and path.exists():
+                _remove(path)
             if path.exists() and not _make_room(path, manifest):
                 return SnapshotRef(path=path, manifest=manifest)
             aside.rename(path)
             _sync(root)
         finally:
             shutil.rmtree(aside, ignore_errors=True)
-        for old in [older for older in versions(root) if older < version][::-1][keep - 1 :]:
+        for old in [] if is_beside else [older for older in versions(root) if older < version][::-1][keep - 1 :]:
             _remove(path_of(root, old))
     except OSError as error:
         raise SnapshotError(
@@ -169,6 +176,32 @@ def load_newest(
         except SnapshotError as error:
             _log.warning("skipping snapshot %s: %s", version, error)
     return None
+
+
+def remove(root: Path, fits: Callable[[SnapshotRef], bool]) -> list[int]:
+    """Take away the snapshots that do not fit, and broken ones, of which nobody knows what they hold.
+
+    Returns:
+      Their versions.
+
+    Raises:
+      SnapshotError: the disk refuses.
+    """
+    gone = []
+    try:
+        for version in versions(root):
+            try:
+                if fits(open_ref(path_of(root, version))):
+                    continue
+            except UnknownFormatError:
+                continue
+            except SnapshotError as error:
+                _log.warning("removing snapshot %s: %s", version, error)
+            _remove(path_of(root, version))
+            gone.append(version)
+    except OSError as error:
+        raise SnapshotError(f"expected to remove snapshots under {root}, got: {error}; check permissions") from error
+    return gone
 
 
 def open_ref(path: Path) -> SnapshotRef:
@@ -288,9 +321,9 @@ def _remove(path: Path) -> None:
     shutil.rmtree(grave, ignore_errors=True)
 
 
-def _remove_leftovers(root: Path) -> None:
+def _remove_leftovers(root: Path, prefix: str) -> None:
     """What a crash left half written or half removed."""
-    for name in os.listdir(root):
-        if name.startswith(ASIDE):
+    for name in os.listdir(root) if root.is_dir() else []:
+        if name.startswith(prefix):
             with contextlib.suppress(OSError):
                 shutil.rmtree(root / name)

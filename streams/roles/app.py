@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Final
 
 from streams.connect import connection_of
-from streams.contract.topics import TOPICS
+from streams.contract.topics import ERASURES, TOPICS, topic_name
 from streams.errors import DurabilityError, TopicMismatchError
 from streams.roles.supervisor import Supervisor
 from streams.settings import Settings
@@ -21,24 +21,27 @@ ROLES: Final = ("trainer", "recommender")
 
 def worker(role: str, settings: Settings, *, is_embedded: bool = False) -> None:
     """Run one role in this process until SIGTERM; waits for the broker first. Ends by SystemExit."""
+    from streams.durability.erasure_log import read_erasures
     from streams.transport import admin
     from streams.transport.bulk import run_worker
     from streams.transport.child import exit_with_stdin
 
     exit_with_stdin(sys.stdin.buffer)
-    admin.wait_for_broker(connection_of(settings, is_embedded=is_embedded), on_wait=_say)
+    connection = connection_of(settings, is_embedded=is_embedded)
+    admin.wait_for_broker(connection, on_wait=_say)
     try:
+        erasures = read_erasures(connection, topic_name(settings.prefix, ERASURES.name))
         if role == "trainer":
             from streams.processors import give_way
             from streams.roles.trainer import Trainer
 
             give_way()
 
-            app = Trainer(settings, is_embedded=is_embedded).app
+            app = Trainer(settings, is_embedded=is_embedded, erasures=erasures).app
         else:
             from streams.roles.recommender import RecommenderRole
 
-            app = RecommenderRole(settings, is_embedded=is_embedded).app
+            app = RecommenderRole(settings, is_embedded=is_embedded, erasures=erasures).app
     except DurabilityError as error:  # it would be the same the next time
         _say(f"{role}: {error}")
         sys.exit(EXIT_HELPLESS)

@@ -10,6 +10,7 @@ from streams.contract.codec import Rejected, decoder
 from streams.contract.dead_letters import Origin, dead_letter, redrive_of
 from streams.contract.events import Interaction, Item, Record, User
 from streams.cores.learn import Entry, Erased, Withdrawn
+from streams.durability.erasures import NONE, Erasures
 from streams.transport.publish import Out
 
 Decode = Callable[[bytes, int], Record | Rejected]
@@ -17,12 +18,17 @@ Decode = Callable[[bytes, int], Record | Rejected]
 DECODERS: Final[dict[type[Record], Decode]] = {kind: decoder(kind) for kind in (Interaction, Item, User)}
 
 
-def entries_of(records: Any, kind: type[Record], *, dead_letters: str) -> tuple[list[Entry | None], list[Out]]:
-    """One entry a record, in order: None where there is nothing to learn (refused, or a tombstone without meaning).
+def entries_of(
+    records: Any, kind: type[Record], *, dead_letters: str | None, erasures: Erasures = NONE
+) -> tuple[list[Entry | None], list[Out]]:
+    """One entry a record, in order: None where there is nothing to learn.
+
+    Because it was refused, is a tombstone without meaning, or of a user who was forgotten.
 
     Args:
       records: aiokafka's ``ConsumerRecord`` of one partition.
-      kind: what the topic carries. dead_letters: full name of the topic for what is refused.
+      kind: what the topic carries. dead_letters: full name of the topic for what is refused; None: it has its letters.
+      erasures: who was forgotten: nothing of theirs is refused either.
 
     Returns:
       The entries, and what to publish: a dead letter for each refused record.
@@ -37,10 +43,19 @@ def entries_of(records: Any, kind: type[Record], *, dead_letters: str) -> tuple[
         entry = decode(record.value, record.timestamp)
         if isinstance(entry, Rejected):
             entries.append(None)
-            letters.append(letter_for(entry, record, topic=dead_letters))
+            if dead_letters is not None and not (erasures and _is_erased(record, erasures)):
+                letters.append(letter_for(entry, record, topic=dead_letters))
         else:
             entries.append(entry)  # type: ignore[arg-type]
-    return entries, letters
+    return erasures.without(entries, records), letters
+
+
+def _is_erased(record: Any, erasures: Erasures) -> bool:
+    """Whether the key of a record that cannot be read names somebody who was forgotten."""
+    return record.key is not None and erasures.leaves_out(
+        record.key.decode("utf-8", "replace"), (record.topic, record.partition), offset=record.offset,
+        timestamp_ms=record.timestamp,
+    )  # fmt: skip
 
 
 def letter_for(rejected: Rejected, record: Any, *, topic: str) -> Out:

@@ -14,8 +14,9 @@ from streams.contract import topics
 from streams.cores import redrive
 from streams.cores.redrive import Letter, Newest, Read, Wish
 from streams.errors import BrokerUnavailableError, DeadLetterError
+from streams.transport import admin
 from streams.transport.connection import Connection
-from streams.transport.publish import Out, PublishConfig, Publisher
+from streams.transport.publish import Out, PublishConfig, Publisher, send_all
 from streams.transport.whole import read_whole
 
 TOGETHER: Final = 50
@@ -50,6 +51,35 @@ def one_letter(connection: Connection, letter_id: str, *, prefix: str) -> Read:
         if read.value is not None:
             return read
     raise DeadLetterError(f"expected a letter {letter_id} on {topic_of(prefix)}, got none; see `marquee dlq ls`")
+
+
+async def erase_letters(connection: Connection, users: Collection[str], *, prefix: str) -> int:
+    """Removes the letters of these users for good; gives how many.
+
+    A broker deletes from the beginning of a topic only: the letters of others that stand there are written again, as
+    they are, at its end. A crash between the two leaves copies, which readers know as such.
+
+    Raises:
+      BrokerError: the broker refuses.
+    """
+    topic = topic_of(prefix)
+    reads = await asyncio.to_thread(lambda: [_read(message) for message in read_whole(connection, topic)])
+    keys, theirs = redrive.keys_of(users), redrive.named_in(users)
+    places = [at for at, read in enumerate(reads) if redrive.is_of(read, keys, theirs)]
+    if not places:
+        return 0
+    others = [read for at, read in enumerate(reads[: places[-1] + 1]) if at not in set(places)]
+    outs = [
+        Out(
+            topic=topic, key=read.key, value=read.value, timestamp_ms=read.timestamp_ms, partition=read.partition,
+            headers=[(name, value or b"") for name, value in read.headers],
+        )
+        for read in others
+    ]  # fmt: skip
+    await send_all(connection, outs)
+    last = reads[places[-1]]
+    await asyncio.to_thread(admin.delete_before, connection, topic, last.partition, last.offset + 1)
+    return sum(reads[at].value is not None for at in places)
 
 
 def place_of(letter_id: str) -> tuple[int, int]:

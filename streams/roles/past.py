@@ -52,7 +52,7 @@ def recommender_at(settings: Settings, rebuilt: Rebuilt) -> Past:
         raise SettingsError("expected a moment after the first step, got one before anything was learned")
     learner = rebuilt.learner
     serving = Serving(learner.config)
-    serving.restore(learner.state, learner.config)
+    serving.restore(learner.state, learner.config, lead=rebuilt.erasures.lead)
     wishes = settings.recommender
     recommender = Recommender(
         serving,

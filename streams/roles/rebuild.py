@@ -19,7 +19,9 @@ from streams.contract import topics
 from streams.contract.topics import topic_name
 from streams.cores.learn import Learner
 from streams.durability import ledger, snapshots
-from streams.durability.ledger import Placed
+from streams.durability.erasure_log import read_erasures
+from streams.durability.erasures import Erasures
+from streams.durability.ledger import Place, Placed
 from streams.durability.ledger_log import read_ledger
 from streams.durability.manifest import entries_of
 from streams.durability.snapshots import SnapshotRef
@@ -27,7 +29,7 @@ from streams.errors import SettingsError
 from streams.roles.decoding import KINDS
 from streams.roles.decoding import entries_of as decoded
 from streams.roles.moments import Moment
-from streams.roles.restoring import Reached, Restored, reached_of, restored
+from streams.roles.restoring import Reached, Restored, mark_of, reached_of, restored
 from streams.settings import Settings
 from streams.transport.merge import Merger, Source, Stamped
 from streams.transport.ranges import RangeReader, open_ranges
@@ -55,6 +57,8 @@ class Rebuilt:
 
     Attributes:
       start: the step of the snapshot that it was rebuilt from; 0: from the log's beginning.
+      place: in the ledger, behind the state's step. fingerprint: of what learned.
+      erasures: whom it was learned without.
       checks: of every step on the way whose hash the ledger has. is_whole: no record was missing.
       sums: `metrics.sums` of the events ranked on the way.
     """
@@ -62,6 +66,9 @@ class Rebuilt:
     learner: Learner
     reached: Reached
     start: int
+    place: Place
+    fingerprint: str
+    erasures: Erasures
     checks: list[Check]
     is_whole: bool
     sums: Any
@@ -96,36 +103,40 @@ def rebuild(
       SnapshotError: the snapshot does not fit this version or configuration.
       BrokerError: the log does not have what the ledger names.
     """
+    connection = connection_of(settings)
+    require_answer(connection)
+    erasures = read_erasures(connection, _named(settings, topics.ERASURES))
 
     def fits(ref: SnapshotRef) -> bool:
-        return (start is None or ref.version <= start) and moment.is_behind(ref.version, *reached_of(ref))
+        is_early = (start is None or ref.version <= start) and moment.is_behind(ref.version, *reached_of(ref))
+        return is_early and mark_of(ref) == erasures.mark
 
-    require_answer(connection_of(settings))
     return rebuild_from(
         settings, restored(settings, snapshots.load_newest(settings.snapshot_dir, fits=fits)), moment,
-        accepts_other=accepts_other, compares=compares, heard=heard,
+        erasures=erasures, accepts_other=accepts_other, compares=compares, heard=heard,
     )  # fmt: skip
 
 
 def rebuild_from(
-    settings: Settings, first: Restored, moment: Moment, *, accepts_other: bool, compares: bool, heard: Heard
-) -> Rebuilt:
-    """As `rebuild`, on from a learner."""
+    settings: Settings, first: Restored, moment: Moment, *, erasures: Erasures, accepts_other: bool, compares: bool,
+    heard: Heard,
+) -> Rebuilt:  # fmt: skip
+    """As `rebuild`, on from a learner, without the users who were forgotten."""
     learner, start = first.learner, first.learner.state.step
     placed, _ = asyncio.run(read_ledger(connection_of(settings), _named(settings, topics.LEDGER), first.place.offset))
     recovery = ledger.recovery_of(
         placed, step=start, writer=first.place.writer, fingerprint=first.fingerprint, accepts_other=accepts_other,
-        until=moment.step,
+        until=moment.step, erasures=erasures.mark.digest,
     )  # fmt: skip
     todo = moment.steps_of(recovery.todo)
     checks: list[Check] = []
     is_whole, sums = True, np.zeros(metrics.SUMS)
-    reached = first.reached
-    for batch in _batches(settings, first.reached, todo):
+    reached, place = first.reached, first.place
+    for batch in _batches(settings, first.reached, todo, erasures):
         if moment.is_before([record.timestamp_ms for record in batch.records]):
             break
         learned = learner.learn([record.value for record in batch.records if record.value is not None])
-        sums, reached = sums + learned.learnt.sums, batch.reached
+        sums, reached, place = sums + learned.learnt.sums, batch.reached, batch.place
         is_whole &= batch.is_whole
         expected = recovery.hashes.get(learner.state.step)
         if compares and is_whole and expected is not None:
@@ -136,16 +147,21 @@ def rebuild_from(
         raise SettingsError(
             f"expected a step that was learned, got {moment.step}: the ledger ends with step {learner.state.step}"
         )
-    return Rebuilt(learner=learner, reached=reached, start=start, checks=checks, is_whole=is_whole, sums=sums)
+    return Rebuilt(
+        learner=learner, reached=reached, start=start, place=place, fingerprint=first.fingerprint,
+        erasures=erasures, checks=checks,
+        is_whole=is_whole, sums=sums,
+    )  # fmt: skip
 
 
 class _Batch(NamedTuple):
     records: list[Stamped[Any]]
     reached: Reached
+    place: Place
     is_whole: bool
 
 
-def _batches(settings: Settings, reached: Reached, todo: list[Placed]) -> Iterator[_Batch]:
+def _batches(settings: Settings, reached: Reached, todo: list[Placed], erasures: Erasures) -> Iterator[_Batch]:
     """The records of each step, in the order in which it learned them."""
     if not todo:
         return
@@ -164,16 +180,18 @@ def _batches(settings: Settings, reached: Reached, todo: list[Placed]) -> Iterat
             spans = ledger.spans_of(one.record)
             while (records := merger.take_ranges(spans)) is None:
                 reader.hold(merger.over_bound() - frozenset(spans))
-                _offer(reader, merger, kinds)
+                _offer(reader, merger, kinds, erasures)
             for record in records:
                 offsets[record.source] = record.offset + 1
             is_whole = ledger.is_whole(one.record, records, compacted=compacted)
-            yield _Batch(records, Reached(dict(offsets), {**reached.clocks, **merger.clocks()}), is_whole)
+            clocks = {**reached.clocks, **merger.clocks()}
+            place = Place(one.offset + 1, one.record.writer)
+            yield _Batch(records, Reached(dict(offsets), clocks), place, is_whole)
 
 
-def _offer(reader: RangeReader, merger: Merger[Any], kinds: Mapping[str, Any]) -> None:
+def _offer(reader: RangeReader, merger: Merger[Any], kinds: Mapping[str, Any], erasures: Erasures) -> None:
     for source, records in reader.read().items():
-        entries, _ = decoded(records, kinds[source[0]], dead_letters="")
+        entries, _ = decoded(records, kinds[source[0]], dead_letters=None, erasures=erasures)
         merger.offer(
             source,
             [

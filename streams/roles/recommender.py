@@ -24,13 +24,14 @@ from streams.contract.events import Interaction, Item, ItemState, ModelWeights, 
 from streams.cores.pushes import Push, Pushes
 from streams.cores.recommend import RecommendConfig, Recommender
 from streams.cores.serving import Serving
-from streams.durability import snapshots
+from streams.durability.erasures import NONE, Erasures
 from streams.durability.snapshots import SnapshotRef
 from streams.errors import SnapshotError
 from streams.roles.answering import Answering
 from streams.roles.clock import EventClock
 from streams.roles.decoding import letter_for
 from streams.roles.model_config import mix_of, model_config_of
+from streams.roles.restoring import newest_without
 from streams.roles.turns import Turns
 from streams.settings import Settings
 from streams.text.choice import saved_encoder
@@ -58,9 +59,9 @@ STATE_PRIORITY = 0
 class RecommenderRole:
     """One recommender process; `app` is its Faust app."""
 
-    def __init__(self, settings: Settings, *, is_embedded: bool = False) -> None:
-        self.settings = settings
-        found = snapshots.load_newest(settings.snapshot_dir)
+    def __init__(self, settings: Settings, *, is_embedded: bool = False, erasures: Erasures = NONE) -> None:
+        self.settings, self.erasures = settings, erasures
+        found = newest_without(settings.snapshot_dir, erasures)
         text_encoder: TextEncoder = "hashed" if found is None else saved_encoder(found[0].meta)
         config = model_config_of(settings, text_encoder=text_encoder)
         connection = connection_of(settings, is_embedded=is_embedded)
@@ -111,7 +112,7 @@ class RecommenderRole:
             state = from_arrays(dict(arrays), self.serving.config)
         except StateError as error:
             raise SnapshotError(f"{ref.uri}: {error}") from error
-        self.serving.restore(state, self.serving.config)
+        self.serving.restore(state, self.serving.config, lead=self.erasures.lead)
         for name, offset in ref.offsets.items():
             topic, _, partition = name.rpartition("/")
             if topic == self.names[topics.INTERACTIONS.name]:
@@ -213,7 +214,9 @@ class RecommenderRole:
     async def _take_interactions(self, chunk: BytesChunk) -> None:
         await self.ready.wait()
         decode = decoder(Interaction)
-        decoded = [(decode(r.value, r.timestamp), r.timestamp) for r in chunk.records if r.value is not None]
+        entries = [None if r.value is None else decode(r.value, r.timestamp) for r in chunk.records]
+        known = self.erasures.without(entries, chunk.records)
+        decoded = [(entry, r.timestamp) for entry, r in zip(known, chunk.records, strict=True)]
         erased_ms = self.serving.erased_ms
         events = [  # the trainer keeps the letters of the others
             event

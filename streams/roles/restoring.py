@@ -2,24 +2,29 @@
 
 from __future__ import annotations
 
-from typing import Final, NamedTuple
+from pathlib import Path
+from typing import Any, Final, NamedTuple
 
 from models.errors import StateError
 from models.recommend.learning import Judging
 from models.recommend.state import Arrays, ModelConfig, from_arrays
 from streams.contract import rules
 from streams.cores.learn import Learner
+from streams.durability import snapshots
+from streams.durability.erasures import UNMARKED, Erasures, Mark
 from streams.durability.ledger import START, Place
 from streams.durability.snapshots import SnapshotRef
-from streams.errors import SnapshotError
+from streams.errors import LedgerError, SnapshotError
 from streams.roles.model_config import fingerprint_of, model_config_of
 from streams.settings import Settings
-from streams.text.choice import chosen_encoder, saved_encoder
+from streams.text.choice import META, chosen_encoder, saved_encoder
 from streams.text.installed import encoder_of, is_installed
 from streams.transport.merge import Source
 
 LEDGER: Final = "ledger"
 """Where a snapshot's meta says its place in the ledger."""
+ERASURES: Final = "erasures"
+"""Where it says the mark of the users that its state was learned without."""
 
 
 class Reached(NamedTuple):
@@ -67,6 +72,44 @@ def restored(settings: Settings, found: tuple[SnapshotRef, Arrays] | None) -> Re
         raise SnapshotError(f"{ref.uri}: {error}") from error
     learner = Learner(config, first=first, judging=judging, encode=encode)
     return Restored(config, fingerprint, learner, reached_of(ref), Place(*ref.meta.get(LEDGER, START)))
+
+
+def mark_of(ref: SnapshotRef) -> Mark:
+    """Whom a snapshot's state was learned without."""
+    return Mark(*ref.meta.get(ERASURES, UNMARKED))
+
+
+def newest_without(root: Path, erasures: Erasures) -> tuple[SnapshotRef, Arrays] | None:
+    """The newest whole snapshot that was learned without everybody who was forgotten, and with everybody else.
+
+    Raises:
+      UnknownFormatError: as of `snapshots.load_newest`.
+      LedgerError: all were learned under erasures that the log does not have.
+    """
+    ahead: list[SnapshotRef] = []
+
+    def fits(ref: SnapshotRef) -> bool:
+        if mark_of(ref).lead > erasures.lead:  # of `marquee forget` that is at work, or was ended before it was done
+            ahead.append(ref)
+        return mark_of(ref) == erasures.mark
+
+    found = snapshots.load_newest(root, fits=fits)
+    if found is None and ahead:
+        raise LedgerError(
+            f"expected erasures.v1 to name everybody whom {ahead[0].uri} was learned without, got fewer: the topic was "
+            "made anew; restore it, since without it a replay learns them again"
+        )
+    return found
+
+
+def meta_of(
+    reached: Reached, place: Place, *, fingerprint: str, text_encoder: str, mark: Mark
+) -> tuple[dict[str, int], dict[str, Any]]:
+    """A snapshot's offsets, and what it says beside its arrays: all that `restored` asks of it."""
+    offsets = {f"{topic}/{partition}": at for (topic, partition), at in sorted(reached.offsets.items())}
+    clocks = {f"{topic}/{partition}": at for (topic, partition), at in sorted(reached.clocks.items())}
+    meta = {"clocks": clocks, "fingerprint": fingerprint, META: text_encoder, LEDGER: list(place)}
+    return offsets, meta | ({ERASURES: list(mark)} if mark != UNMARKED else {})
 
 
 def reached_of(ref: SnapshotRef) -> Reached:

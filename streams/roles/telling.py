@@ -33,13 +33,15 @@ class Telling:
     """Turns what was learned into records.
 
     Args:
-      names: of a topic without prefix -> with it.
+      names: of a topic without prefix -> with it. lead: as of `Announcer`.
     """
 
-    def __init__(self, learner: Learner, config: ModelConfig, *, fingerprint: str, names: Mapping[str, str]) -> None:
+    def __init__(
+        self, learner: Learner, config: ModelConfig, *, fingerprint: str, names: Mapping[str, str], lead: int = 0
+    ) -> None:
         self._learner = learner
         self._names = names
-        self._announcer = Announcer(config, fingerprint=fingerprint)
+        self._announcer = Announcer(config, fingerprint=fingerprint, lead=lead)
         self._window = np.zeros(metrics.SUMS)
         self._windowed = learner.state.learned_events
         self._loss: Any = float("nan")

@@ -22,19 +22,20 @@ from streams.contract import access, codec, topics
 from streams.contract.events import SnapshotNotice
 from streams.cores.learn import Entry
 from streams.durability import ledger, manifest, snapshots
+from streams.durability.erasures import NONE, Erasures
 from streams.durability.ledger_log import LedgerWriter, read_ledger
 from streams.errors import LedgerError, SnapshotError
 from streams.roles.batches import Batch, Batches
 from streams.roles.decoding import KINDS, entries_of
-from streams.roles.restoring import LEDGER, Reached, restored
+from streams.roles.restoring import Reached, mark_of, meta_of, newest_without, restored
 from streams.roles.serial import Serial
 from streams.roles.telling import Telling
 from streams.settings import Settings
-from streams.text.choice import META
+from streams.transport.broadcast import BroadcastReader
 from streams.transport.bulk import BulkApp, BytesChunk, bulk_agent, bulk_app
 from streams.transport.merge import Merger, Source, Stamped
 from streams.transport.publish import Out, PublishConfig, Publisher
-from streams.transport.reader import end_process, ending_on_error
+from streams.transport.reader import end_process, ending_on_error, restart_process
 
 AHEAD = 2
 """Batches handed to the learning thread: one that it learns, one that waits for it."""
@@ -53,11 +54,13 @@ class _Done(NamedTuple):
 class Trainer:
     """One trainer process; `app` is its Faust app."""
 
-    def __init__(self, settings: Settings, *, is_embedded: bool = False) -> None:
-        self.settings, self.is_embedded = settings, is_embedded
+    def __init__(self, settings: Settings, *, is_embedded: bool = False, erasures: Erasures = NONE) -> None:
+        self.settings, self.is_embedded, self.erasures = settings, is_embedded, erasures
         self.config, self.fingerprint, self.learner, reached, self.place = restored(
-            settings, snapshots.load_newest(settings.snapshot_dir)
+            settings, newest_without(settings.snapshot_dir, erasures)
         )
+        if erasures and (gone := snapshots.remove(settings.snapshot_dir, self._may_stay)):
+            log.warning("removed snapshots %s, which held users who were forgotten", gone)
         connection = connection_of(settings, is_embedded=is_embedded)
         self.names = {spec.name: topics.topic_name(settings.prefix, spec.name) for spec in topics.TOPICS}
         self.inputs = [self.names[name] for name in KINDS]
@@ -65,7 +68,9 @@ class Trainer:
         self.merger: Merger[Entry | None] = Merger(settings.trainer.merge_bound_count, topic_order=self.inputs)
         self.core = Serial("learn")
         self.disk = Serial("snapshot")
-        self.telling = Telling(self.learner, self.config, fingerprint=self.fingerprint, names=self.names)
+        self.telling = Telling(
+            self.learner, self.config, fingerprint=self.fingerprint, names=self.names, lead=erasures.lead
+        )
         self.rejected = 0
         self.saved_step = self.durable_step = self.learner.state.step
         self.batches = Batches(
@@ -86,6 +91,9 @@ class Trainer:
         self.has_begun = False
         self.app = self._app(connection)
 
+    def _may_stay(self, ref: snapshots.SnapshotRef) -> bool:
+        return mark_of(ref) == self.erasures.mark or mark_of(ref).lead > self.erasures.lead
+
     def _app(self, connection: Any) -> BulkApp:
         lossless = [] if self.settings.trainer.accept_expired else [self.names[topics.INTERACTIONS.name]]
         app = bulk_app(
@@ -104,7 +112,9 @@ class Trainer:
 
     def _offering(self, kind: Any) -> Any:
         async def offer(chunk: BytesChunk) -> None:
-            entries, letters = entries_of(chunk.records, kind, dead_letters=self.names[topics.DEAD_LETTERS.name])
+            entries, letters = entries_of(
+                chunk.records, kind, dead_letters=self.names[topics.DEAD_LETTERS.name], erasures=self.erasures
+            )
             if letters:  # handed over first: a snapshot that steps over them waits for them
                 await self.connected.wait()
                 async with self.publishing:
@@ -132,9 +142,24 @@ class Trainer:
                 await self.publisher.start()
                 self.connected.set()
                 await self._open_ledger()
+                watching = asyncio.create_task(self._watch_erasures())
                 await self._learn_until_stopped()
+                watching.cancel()
         finally:
             self.idle.set()
+
+    async def _watch_erasures(self) -> None:
+        """Users are forgotten while this runs: another state is the right one from then on, and a restart takes it."""
+        if self.is_embedded:
+            return
+
+        async def look(chunk: BytesChunk) -> None:
+            if any(record.offset >= self.erasures.next_offset for record in chunk.records):
+                restart_process("users were forgotten; starting again from the state that never knew them")
+
+        with ending_on_error():
+            connection = connection_of(self.settings)
+            await BroadcastReader([self.names[topics.ERASURES.name]], connection).run(look)
 
     async def _open_ledger(self) -> None:
         """Read what the ledger has behind the state, and go on writing where it ends."""
@@ -143,7 +168,7 @@ class Trainer:
         placed, end = await read_ledger(connection, topic, self.place.offset)
         recovery = ledger.recovery_of(
             placed, step=self.learner.state.step, writer=self.place.writer, fingerprint=self.fingerprint,
-            accepts_other=self.settings.trainer.accept_ledger,
+            accepts_other=self.settings.trainer.accept_ledger, erasures=self.erasures.mark.digest,
         )  # fmt: skip
         if recovery.todo:
             log.warning("learning %d steps again as the ledger names them", len(recovery.todo))
@@ -250,12 +275,10 @@ class Trainer:
             if self.flushing is not None:  # what it has taken off the state's list has to leave before
                 await self.flushing
             await self.publisher.flush()
-            offsets = {f"{topic}/{partition}": at for (topic, partition), at in sorted(reached.offsets.items())}
-            clocks = {f"{topic}/{partition}": at for (topic, partition), at in sorted(reached.clocks.items())}
-            meta = {
-                "clocks": clocks, "fingerprint": self.fingerprint, META: self.config.towers.text_encoder,
-                LEDGER: list(place),
-            }  # fmt: skip
+            offsets, meta = meta_of(
+                reached, place, fingerprint=self.fingerprint, text_encoder=self.config.towers.text_encoder,
+                mark=self.erasures.mark,
+            )  # fmt: skip
             try:
                 ref = await self.disk(
                     snapshots.save, self.settings.snapshot_dir, step, arrays, offsets=offsets, meta=meta,
@@ -274,7 +297,7 @@ class Trainer:
                 await self.ledger.append(
                     ledger.hash_record(
                         step, ledger.learned_hash(ref.manifest.arrays), seed=self.config.seed,
-                        fingerprint=self.fingerprint,
+                        fingerprint=self.fingerprint, erasures=self.erasures.mark.digest,
                     )
                 )  # fmt: skip
             assigned = self.app.reader.assigned

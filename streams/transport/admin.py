@@ -13,6 +13,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
+from kafka import TopicPartition
 from kafka.admin import ConfigResource, KafkaAdminClient
 from kafka.errors import KafkaConnectionError, KafkaError
 
@@ -218,6 +219,36 @@ def create_topics(
         except KafkaError as error:
             raise BrokerError(f"{connection.bootstrap} failed while topics were created: {error!r}") from error
     return [topic["name"] for topic in answer if topic["error_code"] == _NO_ERROR]
+
+
+def delete_topics(connection: Connection, names: Sequence[str]) -> None:
+    """Deletes those of the named topics that are there.
+
+    Raises:
+      BrokerUnavailableError: nobody answers.
+      BrokerError: the broker refuses.
+    """
+    there = sorted(find_topics(connection, names))
+    if not there:
+        return
+    with _admin(connection) as admin:
+        try:
+            admin.delete_topics(there)
+        except KafkaError as error:
+            raise BrokerError(f"{connection.bootstrap} refused to delete {', '.join(there)}: {error!r}") from error
+
+
+def delete_before(connection: Connection, topic: str, partition: int, offset: int) -> None:
+    """Deletes a partition's records before an offset.
+
+    Raises:
+      BrokerError: the broker refuses.
+    """
+    with _admin(connection) as admin:
+        try:
+            admin.delete_records({TopicPartition(topic, partition): offset})
+        except KafkaError as error:
+            raise BrokerError(f"{connection.bootstrap} refused to delete records of {topic}: {error!r}") from error
 
 
 def wait_for_broker(

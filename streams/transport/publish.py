@@ -19,6 +19,7 @@ from aiokafka import AIOKafkaProducer
 from aiokafka.errors import KafkaError
 from aiokafka.partitioner import DefaultPartitioner
 
+from streams.errors import BrokerUnavailableError
 from streams.transport.connection import Connection
 from streams.transport.errors import PublishError
 
@@ -271,3 +272,24 @@ class Publisher:
     def _raise_failure(self) -> None:
         if self._failure is not None:
             raise self._failure
+
+
+async def send_all(connection: Connection, outs: Iterable[Out]) -> None:
+    """Publishes records and returns once all are acknowledged: for commands.
+
+    Raises:
+      BrokerUnavailableError: nobody answers.
+      PublishError: one was not acknowledged.
+    """
+    publisher = Publisher(connection, PublishConfig(linger_ms=5))
+    try:
+        await publisher.start()
+    except KafkaError as error:
+        raise BrokerUnavailableError(
+            f"no Kafka broker answers at {connection.bootstrap}: {error!r}; try again"
+        ) from error
+    try:
+        await publisher.perform(outs)
+        await publisher.flush()
+    finally:
+        await publisher.stop()

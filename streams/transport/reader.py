@@ -69,6 +69,13 @@ def end_process(error: BaseException) -> NoReturn:
     os._exit(EXIT_HELPLESS if is_helpless else EXIT_AFTER_ERROR)
 
 
+def restart_process(why: str) -> NoReturn:
+    """Ends the process at once, in order to start it again from its own state; says why."""
+    log.warning("%s", why)
+    logging.shutdown()
+    os._exit(EXIT_AFTER_ERROR)
+
+
 @contextlib.contextmanager
 def ending_on_error() -> Iterator[None]:
     """Runs its body; whatever it raises is logged and ends the process, which restarts from its own state."""

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any, Final
 
 from confluent_kafka import OFFSET_BEGINNING, Consumer, KafkaError, KafkaException, Message, TopicPartition
 
 from streams.errors import BrokerError
 from streams.transport.connection import Connection
+from streams.transport.merge import Source
 from streams.transport.refusals import refused_topic, unreachable
 
 ANSWER_S: Final = 10.0
@@ -74,6 +75,21 @@ def read_whole(connection: Connection, topic: str, *, first: Mapping[int, int] |
                     f"expected the rest of {topic} from {connection.bootstrap}, got nothing for {SILENCE_S:.0f} s; "
                     "look at the broker, then try again"
                 )
+    finally:
+        consumer.close()
+
+
+def ends_of(connection: Connection, names: Iterable[str]) -> dict[Source, int]:
+    """End offset of every partition of these topics.
+
+    Raises:
+      BrokerError: as of `read_whole`.
+    """
+    consumer = Consumer({**connection.for_confluent(), **_FETCH})
+    try:
+        return {
+            (topic, partition): end for topic in names for partition, end in _ends(consumer, topic, connection).items()
+        }
     finally:
         consumer.close()
 

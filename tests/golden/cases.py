@@ -113,5 +113,7 @@ CASES: dict[str, events.Record] = {
     "snapshot-notice": make.make_snapshot_notice(),
     "ledger-record": make.make_ledger_record(),
     "ledger-record-full": make.make_ledger_record(state_hash="c0ffee"),
+    "ledger-record-erasures": make.make_ledger_record(ranges=[], state_hash="c0ffee", erasures="5ad1a7e0"),
+    "erasure": make.make_erasure(),
     "metric": make.make_metric(),
 }

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import os
 import subprocess
 import sys
@@ -22,7 +23,7 @@ from streams.errors import BrokerRefusedError
 from streams.transport import admin
 from streams.transport.connection import Connection
 from streams.transport.errors import PublishError
-from streams.transport.publish import Out, Publisher
+from streams.transport.publish import Out, Publisher, send_all
 from streams.transport.whole import read_whole
 from tests.conftest import Kafka
 from tests.e2e.running import ROOT, SETTINGS, Running
@@ -35,6 +36,7 @@ OPERATIONS = {
     "Read": API.AclOperation.READ,
     "Write": API.AclOperation.WRITE,
     "Create": API.AclOperation.CREATE,
+    "Delete": API.AclOperation.DELETE,
     "Describe": API.AclOperation.DESCRIBE,
     "DescribeConfigs": API.AclOperation.DESCRIBE_CONFIGS,
 }
@@ -126,13 +128,22 @@ def test_the_rights_of_the_commands_are_enough(
     guarded: Guarded, call: Call, capsys: pytest.CaptureFixture[str]
 ) -> None:
     prefix = guarded.topic("rights")
-    for who in ("topics", "replay", "dlq"):
+    for who in ("topics", "replay", "dlq", "forget"):
         guarded.let_in(who, prefix)
     assert call("topics", prefix, "topics", "create", "--replication", "1") == 0
     assert call("topics", prefix, "topics") == 0
     assert call("replay", prefix, "replay", "movietweetings", "--limit", "10") == 0
     assert call("dlq", prefix, "dlq", "redrive", "--yes", "--json") == 0
-    assert capsys.readouterr().err == ""
+    letter = Out(
+        topic=f"{prefix}.dead-letters.v1", key=b"p/0/0", value=b"{", headers=[("origin-key", b"user-1")],
+        timestamp_ms=NOW_MS,
+    )  # fmt: skip
+    asyncio.run(send_all(Connection(bootstrap=guarded.bootstrap), [letter]))
+    capsys.readouterr()
+    assert call("forget", prefix, "forget", "user-1", "--json") == 0
+    said, errors = capsys.readouterr()
+    assert json.loads(said)["letters"] == 1
+    assert errors == ""
 
 
 def test_nobody_can_do_more_and_is_told_so(guarded: Guarded, call: Call, capsys: pytest.CaptureFixture[str]) -> None:

@@ -19,6 +19,7 @@ DESIGNED = {
     "model-weights.v1": ("tower", "compact"),
     "model-snapshots.v1": ("role", "compact"),
     "ledger.v1": (None, "delete"),
+    "erasures.v1": ("user", "compact"),
     "metrics.v1": ("series", "delete"),
     "dead-letters.v1": ("origin", "delete"),
 }
