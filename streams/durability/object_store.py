@@ -28,10 +28,11 @@ CHUNK_BYTES: Final = 8 << 20
 """Read at a time, by each thread: what loading takes beside the arrays themselves."""
 BLOCK_BYTES: Final = 16 << 20
 """Sent at a time; a store that takes 10,000 parts takes arrays of 156 GiB."""
-PATIENCE: Final[Mapping[str, Mapping[str, Any]]] = {
-    "s3": {"config_kwargs": {"connect_timeout": 10, "read_timeout": 60}},
-}
-"""Seconds, by protocol; where fsspec's own configuration says something, that counts."""
+S3_PATIENCE: Final = {"config_kwargs": {"connect_timeout": 5, "read_timeout": 20, "retries": {"max_attempts": 2}}}
+"""Seconds, and tries after the first; where ``FSSPEC_S3`` has ``config_kwargs``, they count."""
+S3_TRIES: Final = 2
+"""Of s3fs around those of botocore: a store that is silent is told as such within two minutes and not in twenty."""
+S3: Final = frozenset({"s3", "s3a"})
 EXTRAS: Final = {"s3": "s3", "s3a": "s3", "gs": "gcs", "gcs": "gcs"}
 """Protocol -> our extra that brings its package."""
 PROBE: Final = "marquee-doctor-probe"
@@ -51,7 +52,8 @@ def open_object_store(url: StoreUrl) -> ObjectStore:
       StoreError: the library does not take what its environment says.
     """
     protocol = url.protocol
-    options = {} if fsspec.config.conf.get(protocol, {}).get("config_kwargs") else PATIENCE.get(protocol, {})
+    given = fsspec.config.conf.get(protocol, {})
+    options = S3_PATIENCE if protocol in S3 and "config_kwargs" not in given else {}
     try:
         cls = fsspec.get_filesystem_class(protocol)
     except ImportError as error:
@@ -66,9 +68,10 @@ def open_object_store(url: StoreUrl) -> ObjectStore:
         found, root = fsspec.url_to_fs(str(url), **options)
     except Exception as error:  # noqa: BLE001 - whatever the library raises: its text may hold what it was given
         raise StoreError(
-            f"expected to open {url}, got {_words(error, fsspec.config.conf.get(protocol, {}))}; "
-            f"look at the environment of {cls.__name__}"
+            f"expected to open {url}, got {_words(error, given)}; look at the environment of {cls.__name__}"
         ) from None
+    if protocol in S3:
+        found.retries = S3_TRIES
     return ObjectStore(found, root, address=str(url))
 
 
