@@ -17,8 +17,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Final, Literal
 
 from streams.contract.topics import TOPICS
-from streams.errors import BrokerError, BrokerRefusedError, MarqueeError, SnapshotError
+from streams.errors import BrokerError, BrokerRefusedError, MarqueeError, SettingsError, SnapshotError, StoreError
 from streams.settings import Settings
+from streams.store_url import StoreUrl
 from streams.text.choice import HOW_TO_GET
 from streams.text.files import find_files
 
@@ -143,11 +144,11 @@ def check_devices(list_devices: Callable[[], Sequence[str]]) -> Finding:
     return Finding(what="jax devices", verdict="ok", found=found)
 
 
-def check_snapshot_dir(folder: Path, *, free_bytes: Callable[[Path], int] | None = None) -> Finding:
+def check_snapshot_dir(root: Path | StoreUrl, *, free_bytes: Callable[[Path], int] | None = None) -> Finding:
     """Can snapshots be written there, is there room, and are those that are there readable?"""
-    from streams.durability import snapshots
-
-    where = folder.resolve()
+    if isinstance(root, StoreUrl):
+        return _check_object_store(root)
+    where = root.resolve()
     parent = next(one for one in (where, *where.parents) if one.exists())
     remedy = "make it writable for this user, or set snapshot_dir (MARQUEE_SNAPSHOT_DIR)"
     if not parent.is_dir():
@@ -161,11 +162,32 @@ def check_snapshot_dir(folder: Path, *, free_bytes: Callable[[Path], int] | None
     if free < LEAST_FREE_BYTES:
         found = f"{where}, {free / 2**30:.1f} GiB free"
         return Finding(what="snapshot_dir", verdict="warning", found=found, remedy="make room, or choose another disk")
+    return _check_snapshots(where)
+
+
+def _check_object_store(url: StoreUrl) -> Finding:
+    """Is the store there, does it let us write, and are its snapshots readable?"""
+    from streams.durability.object_store import open_object_store
+
+    try:
+        open_object_store(url).probe()
+        return _check_snapshots(url)
+    except SettingsError as error:
+        remedy = "install that package, or set snapshot_dir (MARQUEE_SNAPSHOT_DIR)"
+        return Finding(what="snapshot_dir", verdict="failed", found=str(error), remedy=remedy)
+    except StoreError as error:
+        remedy = "the environment or files of the store's library have address and credentials; see docs/operations.md"
+        return Finding(what="snapshot_dir", verdict="failed", found=str(error), remedy=remedy)
+
+
+def _check_snapshots(where: Path | StoreUrl) -> Finding:
+    from streams.durability import snapshots
+
     versions = snapshots.versions(where)
     if not versions:
         return Finding(what="snapshot_dir", verdict="ok", found=f"{where}, writable, no snapshot yet")
     try:
-        newest = snapshots.open_ref(snapshots.path_of(where, versions[-1]))
+        newest = snapshots.open_ref(where, versions[-1])
     except SnapshotError as error:
         found = f"newest of {len(versions)} snapshots is broken: {error}"
         remedy = "the one before it is used; remove this folder when you have looked at it"

@@ -63,6 +63,14 @@ class SnapshotError(DurabilityError):
     """A snapshot is torn, tampered with, of an unknown format, or cannot be written."""
 
 
+class StoreError(DurabilityError):
+    """The store of the snapshots does not let us in, or not to the end: nothing is known of what it holds."""
+
+
+class StoreUnavailableError(StoreError):
+    """The store of the snapshots does not answer; later it may."""
+
+
 class LedgerError(DurabilityError):
     """The ledger, the log and this version and configuration do not belong together."""
 

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from streams.errors import SettingsError
+from streams.store_url import EXPECTED, StoreUrl, store_of
 
 KIND: Final = "kind"
 """Key of a field's metadata that holds its `Kind`."""
@@ -56,7 +57,8 @@ class Kind:
       parse: text of an environment variable -> value; raises ValueError where it cannot be one.
       from_toml: value of a TOML file -> our value; raises ValueError where it cannot be one.
       accepts: True for a value of the right type and range.
-      is_secret: a wrong value must not be shown.
+      is_secret: no value may be shown.
+      hides: True for a wrong value that may hold a secret.
     """
 
     expected: str
@@ -64,6 +66,7 @@ class Kind:
     from_toml: Callable[[Any], Any]
     accepts: Callable[[Any], bool]
     is_secret: bool = False
+    hides: Callable[[object], bool] = lambda _: False
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -83,7 +86,11 @@ class Checked:
 
 def shown(kind: Kind, value: object) -> str:
     """A value as an error may show it."""
-    return "***" if kind.is_secret else repr(str(value) if isinstance(value, Path) else value)
+    return (
+        "***"
+        if kind.is_secret or kind.hides(value)
+        else repr(str(value) if isinstance(value, Path | StoreUrl) else value)
+    )
 
 
 def whole(default: int, *, least: int, most: int | None = None) -> Any:
@@ -160,6 +167,18 @@ def folder(default: str) -> Any:
         accepts=lambda value: isinstance(value, Path),
     )
     return _field(_path(default), kind)
+
+
+def folder_or_store(default: str) -> Any:
+    """A path or the URL of an object store; one that may hold a secret is refused, and not shown."""
+    kind = Kind(
+        expected=EXPECTED,
+        parse=store_of,
+        from_toml=lambda value: store_of(value) if isinstance(value, str) else value,
+        accepts=lambda value: isinstance(value, Path | StoreUrl),
+        hides=lambda value: isinstance(value, str) and ":" in value,
+    )
+    return _field(store_of(default), kind)
 
 
 def optional_file() -> Any:

@@ -27,6 +27,7 @@ from streams.setting_kinds import (
     Secret,
     flag,
     folder,
+    folder_or_store,
     number,
     one_of,
     optional_file,
@@ -38,6 +39,7 @@ from streams.setting_kinds import (
     text,
     whole,
 )
+from streams.store_url import StoreUrl
 
 FILE_NAME: Final = "marquee.toml"
 PREFIX: Final = "MARQUEE_"
@@ -100,7 +102,7 @@ class TrainerSettings(Checked):
       merge_bound_count: records that may wait per partition while another one is behind.
       flush_ms: time between two publications of changed item states and weights.
       snapshot_every_steps: steps between two snapshots; 0 writes one only at a clean end.
-      keep_snapshots: how many of them stay on disk.
+      keep_snapshots: how many of them stay.
       evaluate_sample: share of the events that are scored before they are learned.
       seed: of every random choice; together with the step it decides them all.
       accept_expired: go on without interactions that retention removed before they were learned.
@@ -170,7 +172,7 @@ class Settings(Checked):
     Attributes:
       broker: ``host:port``, or several with commas between.
       prefix: put before every topic name, with a dot; may be empty.
-      snapshot_dir: where snapshots live; local, writable, private to this installation.
+      snapshot_dir: where snapshots live: a folder or an object store; writable, private to this installation.
       cache_dir: where fetched logs and downloads live; may be deleted at any time.
       text_encoder: what reads the words of the catalogue; "auto" takes MiniLM where its files are.
       model: the learner's own table, not checked here.
@@ -182,7 +184,7 @@ class Settings(Checked):
     prefix: str = text("", expected="letters, digits, '.', '_' and '-', 100 at most", accepts=lambda value: (
         re.fullmatch(r"[a-zA-Z0-9._-]{0,100}", value) is not None
     ))  # fmt: skip
-    snapshot_dir: Path = folder("marquee-data/snapshots")  # noqa: RUF009 - an immutable value
+    snapshot_dir: Path | StoreUrl = folder_or_store("marquee-data/snapshots")  # noqa: RUF009 - an immutable value
     cache_dir: Path = folder("~/.cache/marquee")  # noqa: RUF009 - an immutable value
     text_encoder: str = one_of("auto", ("auto", "minilm", "hashed"))
     security: SecuritySettings = SecuritySettings()

@@ -1,50 +1,56 @@
-"""Snapshots on disk: written aside, synced, hashed and renamed, so that a crash leaves the old one or the new one.
+"""Snapshots: arrays, the offsets that they stand for and a manifest with the hashes of it all.
 
-A snapshot is a folder ``snapshot-<version>`` with ``manifest.json`` and one raw file an array. The newest one that is
-whole wins; a broken one is skipped with a warning and stays for whoever wants to look at it. One process writes to a
-root, any number may read. No pickle: a snapshot from elsewhere can be wrong, it cannot run code.
+Where they lie and how one becomes whole at once is `stores.py`'s and its implementations'. The newest one that is whole
+wins; a broken one is skipped with a warning and stays for whoever wants to look at it. A store that does not answer is
+an error and never "no snapshot". No pickle: a snapshot from elsewhere can be wrong, it cannot run code.
 """
 
 from __future__ import annotations
 
-import contextlib
 import dataclasses
-import hashlib
 import logging
-import os
-import re
-import shutil
-import tempfile
 from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any, Final
 
-import numpy as np
 import numpy.typing as npt
 
+from streams.durability.folder_store import FolderStore, path_of
 from streams.durability.manifest import ArrayEntry, Manifest, UnknownFormatError, as_bytes, entry_of, portable
-from streams.errors import SnapshotError
+from streams.durability.stores import SnapshotStore, open_store
+from streams.errors import SnapshotError, StoreError
+from streams.store_url import StoreUrl
 
-MANIFEST: Final = "manifest.json"
-ASIDE: Final = ".aside-"
-"""Folders that are being written or removed; never read."""
-BESIDE: Final = ".beside-"
-"""The same of `save` with ``is_beside``; the one writer of a root leaves them alone."""
-READERS: Final = 4
-"""Threads that read and hash arrays; both let go of Python's lock."""
-_NAME: Final = re.compile(r"snapshot-(\d{20})")
+__all__ = [
+    "Arrays", "Root", "SnapshotRef", "load", "load_newest", "newest", "open_ref", "path_of", "remove", "save",
+    "versions",
+]  # fmt: skip
+
 _log: Final = logging.getLogger(__name__)
 
 Arrays = dict[str, npt.NDArray[Any]]
+Root = Path | StoreUrl | SnapshotStore
+"""Where all snapshots of an installation lie: the setting ``snapshot_dir``, or a store that is open."""
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class SnapshotRef:
-    """One snapshot on disk, with all but its arrays."""
+    """One snapshot in its store, with all but its arrays."""
 
-    path: Path
+    store: SnapshotStore
     manifest: Manifest
+
+    @property
+    def path(self) -> Path:
+        """The folder of a snapshot on this machine.
+
+        Raises:
+          SnapshotError: it lies in an object store.
+        """
+        if not isinstance(self.store, FolderStore):
+            raise SnapshotError(f"expected a snapshot in a folder, got {self.uri}; use load")
+        return path_of(self.store.root, self.version)
 
     @property
     def version(self) -> int:
@@ -68,12 +74,12 @@ class SnapshotRef:
 
     @property
     def uri(self) -> str:
-        """Where it lies, as a ``file:`` address."""
-        return self.path.resolve().as_uri()
+        """Where it lies: a ``file:`` address, or that of an object store; never with a secret."""
+        return self.store.uri_of(self.version)
 
 
 def save(
-    root: Path,
+    root: Root,
     version: int,
     arrays: Mapping[str, npt.ArrayLike],
     *,
@@ -85,7 +91,7 @@ def save(
     """Write a snapshot durably; when this returns it survives a power cut.
 
     Args:
-      root: folder of all snapshots; made if needed.
+      root: folder of all snapshots, made if needed; or an object store.
       version: rising; a broken snapshot of this version is replaced.
       arrays: the state; numbers, booleans and fixed-length text.
       offsets: "topic/partition" -> next offset to read, of exactly this state.
@@ -98,45 +104,53 @@ def save(
 
     Raises:
       SnapshotError: a whole snapshot of this version holds something else, an array is not plain, or the disk refuses.
+      StoreError: the object store refuses or does not answer.
     """
     if version < 0 or keep < 1:
         raise SnapshotError(f"expected version >= 0 and keep >= 1, got {version} and {keep}; check the caller")
+    store = open_store(root)
+    plain = {name: portable(name, arrays[name]) for name in sorted(arrays)}
+    manifest = Manifest(
+        version=version,
+        arrays=tuple(entry_of(name, array) for name, array in plain.items()),
+        offsets=dict(offsets),
+        meta=dict(meta),
+    )
+    ref, said = SnapshotRef(store=store, manifest=manifest), manifest.to_bytes()
     try:
-        root.mkdir(parents=True, exist_ok=True)
-        prefix = BESIDE if is_beside else ASIDE
-        _remove_leftovers(root, prefix)
-        path = path_of(root, version)
-        aside = Path(tempfile.mkdtemp(dir=root, prefix=prefix))
-        try:
-            manifest = _write(aside, version, arrays, offsets=offsets, meta=meta)
-            if is_beside and path.exists():
-                _remove(path)
-            if path.exists() and not _make_room(path, manifest):
-                return SnapshotRef(path=path, manifest=manifest)
-            aside.rename(path)
-            _sync(root)
-        finally:
-            shutil.rmtree(aside, ignore_errors=True)
-        for old in [] if is_beside else [older for older in versions(root) if older < version][::-1][keep - 1 :]:
-            _remove(path_of(root, old))
+        store.sweep(is_beside=is_beside)
+        if is_beside and version in store.versions():
+            store.remove(version)
+        if not _make_room(store, manifest):
+            return ref
+        with store.draft(version, is_beside=is_beside) as draft:
+            with ThreadPoolExecutor(store.writers) as writers:
+                names = [_file_name(place) for place in range(len(plain))]
+                contents = [as_bytes(array).data for array in plain.values()]
+                list(writers.map(draft.put, names, contents, manifest.arrays))
+            draft.commit(said)
+        if not is_beside:
+            _retire(store, version, keep)
     except OSError as error:
         raise SnapshotError(
-            f"expected to write snapshot {version} under {root}, got: {error}; check space and permissions"
+            f"expected to write snapshot {version} under {store.address}, got: {error}; check space and permissions"
         ) from error
-    return SnapshotRef(path=path, manifest=manifest)
+    return ref
 
 
-def newest(root: Path) -> SnapshotRef | None:
+def newest(root: Root) -> SnapshotRef | None:
     """The newest whole snapshot, every file of it checked; None when there is none.
 
     Broken ones are skipped with a warning.
 
     Raises:
       UnknownFormatError: the newest one was written by another version of Marquee: going back would lose events.
+      StoreError: the object store refuses or does not answer.
     """
-    for version in reversed(versions(root)):
+    store = open_store(root)
+    for version in reversed(store.versions()):
         try:
-            ref = open_ref(path_of(root, version))
+            ref = open_ref(store, version)
             _read_all(ref, into=None)
         except UnknownFormatError:
             raise
@@ -152,6 +166,7 @@ def load(ref: SnapshotRef) -> Arrays:
 
     Raises:
       SnapshotError: a file is missing, cut short or changed.
+      StoreError: the object store refuses or does not answer.
     """
     arrays: Arrays = {}
     _read_all(ref, into=arrays)
@@ -159,16 +174,17 @@ def load(ref: SnapshotRef) -> Arrays:
 
 
 def load_newest(
-    root: Path, *, fits: Callable[[SnapshotRef], bool] = lambda _: True
+    root: Root, *, fits: Callable[[SnapshotRef], bool] = lambda _: True
 ) -> tuple[SnapshotRef, Arrays] | None:
     """The newest whole snapshot that ``fits``, with its arrays, every file read once; None when there is none.
 
     Raises:
-      UnknownFormatError: as of `newest`.
+      UnknownFormatError, StoreError: as of `newest`.
     """
-    for version in reversed(versions(root)):
+    store = open_store(root)
+    for version in reversed(store.versions()):
         try:
-            ref = open_ref(path_of(root, version))
+            ref = open_ref(store, version)
             if fits(ref):
                 return ref, load(ref)
         except UnknownFormatError:
@@ -178,7 +194,7 @@ def load_newest(
     return None
 
 
-def remove(root: Path, fits: Callable[[SnapshotRef], bool]) -> list[int]:
+def remove(root: Root, fits: Callable[[SnapshotRef], bool]) -> list[int]:
     """Take away the snapshots that do not fit, and broken ones, of which nobody knows what they hold.
 
     Returns:
@@ -186,144 +202,101 @@ def remove(root: Path, fits: Callable[[SnapshotRef], bool]) -> list[int]:
 
     Raises:
       SnapshotError: the disk refuses.
+      StoreError: the object store refuses or does not answer.
     """
+    store = open_store(root)
     gone = []
     try:
-        for version in versions(root):
+        for version in store.versions():
             try:
-                if fits(open_ref(path_of(root, version))):
+                if fits(open_ref(store, version)):
                     continue
             except UnknownFormatError:
                 continue
             except SnapshotError as error:
                 _log.warning("removing snapshot %s: %s", version, error)
-            _remove(path_of(root, version))
+            store.remove(version)
             gone.append(version)
     except OSError as error:
-        raise SnapshotError(f"expected to remove snapshots under {root}, got: {error}; check permissions") from error
+        raise SnapshotError(
+            f"expected to remove snapshots under {store.address}, got: {error}; check permissions"
+        ) from error
     return gone
 
 
-def open_ref(path: Path) -> SnapshotRef:
-    """The snapshot in this folder, its manifest checked and its arrays not yet read.
+def open_ref(root: Root, version: int) -> SnapshotRef:
+    """The snapshot of a version, its manifest checked and its arrays not yet read.
 
     Raises:
       SnapshotError: no manifest, a broken one, or one of another version than the folder's name says.
+      StoreError: the object store refuses or does not answer.
     """
+    store = open_store(root)
+    manifest = Manifest.from_bytes(store.manifest(version))
+    if manifest.version != version:
+        raise SnapshotError(f"expected version {version} in its manifest, got {manifest.version}; it was moved")
+    return SnapshotRef(store=store, manifest=manifest)
+
+
+def versions(root: Root) -> list[int]:
+    """Versions of all snapshots under ``root``, rising; whether they are whole is not looked at.
+
+    Raises:
+      StoreError: the object store refuses or does not answer.
+    """
+    return open_store(root).versions()
+
+
+def _make_room(store: SnapshotStore, manifest: Manifest) -> bool:
+    """Whether the version is now free; False when it already holds what ``manifest`` says."""
+    if manifest.version not in store.versions():
+        return True
     try:
-        manifest = Manifest.from_bytes((path / MANIFEST).read_bytes())
-    except OSError as error:
-        raise SnapshotError(f"expected a manifest in {path}, got: {error}; the snapshot is not whole") from error
-    if path_of(path.parent, manifest.version) != path:
-        raise SnapshotError(f"expected version {path.name} in its manifest, got {manifest.version}; it was moved")
-    return SnapshotRef(path=path, manifest=manifest)
-
-
-def versions(root: Path) -> list[int]:
-    """Versions of all snapshots under ``root``, rising; whether they are whole is not looked at."""
-    if not root.is_dir():
-        return []
-    return sorted(int(match[1]) for match in map(_NAME.fullmatch, os.listdir(root)) if match)
-
-
-def path_of(root: Path, version: int) -> Path:
-    """The folder of a version."""
-    return root / f"snapshot-{version:020d}"
-
-
-def _write(
-    folder: Path,
-    version: int,
-    arrays: Mapping[str, npt.ArrayLike],
-    *,
-    offsets: Mapping[str, int],
-    meta: Mapping[str, Any],
-) -> Manifest:
-    entries = []
-    for place, name in enumerate(sorted(arrays)):
-        array = portable(name, arrays[name])
-        entries.append(entry_of(name, array))
-        _write_synced(folder / _file_name(place), as_bytes(array).data)
-    manifest = Manifest(version=version, arrays=tuple(entries), offsets=dict(offsets), meta=dict(meta))
-    _write_synced(folder / MANIFEST, manifest.to_bytes())
-    _sync(folder)
-    return manifest
-
-
-def _make_room(path: Path, manifest: Manifest) -> bool:
-    """Whether ``path`` is now free; False when it already holds what ``manifest`` says."""
-    try:
-        there = open_ref(path)
+        there = open_ref(store, manifest.version)
         _read_all(there, into=None)
     except SnapshotError as error:
         if isinstance(error, UnknownFormatError):
             raise
         _log.warning("replacing snapshot %s: %s", manifest.version, error)
-        _remove(path)
+        store.remove(manifest.version)
         return True
     if there.manifest.to_bytes() == manifest.to_bytes():
         return False
     raise SnapshotError(
-        f"expected no other snapshot of version {manifest.version}, got {path} with state {there.state_hash[:12]} "
-        f"against {manifest.state_hash[:12]}; does a second trainer write to the same snapshot_dir?"
+        f"expected no other snapshot of version {manifest.version}, got {there.uri} with state "
+        f"{there.state_hash[:12]} against {manifest.state_hash[:12]}; does a second trainer write to the same "
+        "snapshot_dir?"
     )
 
 
+def _retire(store: SnapshotStore, version: int, keep: int) -> None:
+    """Remove what is older than the newest ``keep`` up to this version, which is durable whatever comes of this."""
+    try:
+        for old in [older for older in store.versions() if older < version][::-1][keep - 1 :]:
+            store.remove(old)
+    except StoreError as error:
+        _log.warning("older snapshots stay: %s", error)
+
+
 def _read_all(ref: SnapshotRef, *, into: Arrays | None) -> None:
-    with ThreadPoolExecutor(READERS) as readers:
-        paths = [ref.path / _file_name(place) for place in range(len(ref.manifest.arrays))]
-        for entry, array in zip(ref.manifest.arrays, readers.map(_read, paths, ref.manifest.arrays), strict=True):
-            if into is not None:
+    with ThreadPoolExecutor(ref.store.readers) as readers:
+        entries = ref.manifest.arrays
+        places = range(len(entries))
+        read = readers.map(lambda place: _read(ref, place, entries[place], is_kept=into is not None), places)
+        for entry, array in zip(entries, read, strict=True):
+            if into is not None and array is not None:
                 into[entry.name] = array
 
 
-def _read(path: Path, entry: ArrayEntry) -> npt.NDArray[Any]:
-    try:
-        content = np.fromfile(path, dtype=np.uint8)
-    except OSError as error:
-        raise SnapshotError(
-            f"expected array {entry.name!r} in {path}, got: {error}; the snapshot is not whole"
-        ) from error
-    got = hashlib.sha256(content.data).hexdigest()
+def _read(ref: SnapshotRef, place: int, entry: ArrayEntry, *, is_kept: bool) -> npt.NDArray[Any] | None:
+    content, got = ref.store.read(ref.version, _file_name(place), entry)
     if len(content) != entry.size_bytes or got != entry.sha256:
         raise SnapshotError(
-            f"expected array {entry.name!r} of {entry.size_bytes} bytes with sha256 {entry.sha256} in {path}, "
-            f"got {len(content)} bytes with {got}; it was cut short or changed"
+            f"expected array {entry.name!r} of {entry.size_bytes} bytes with sha256 {entry.sha256} in "
+            f"{ref.uri}/{_file_name(place)}, got {len(content)} bytes with {got}; it was cut short or changed"
         )
-    return content.view(entry.dtype).reshape(entry.shape)
+    return content.view(entry.dtype).reshape(entry.shape) if is_kept else None
 
 
 def _file_name(place: int) -> str:
     return f"array-{place:05d}.bin"
-
-
-def _write_synced(path: Path, content: bytes | memoryview) -> None:
-    with path.open("xb") as stream:
-        stream.write(content)
-        stream.flush()
-        os.fsync(stream.fileno())
-
-
-def _sync(folder: Path) -> None:
-    """Make the names in a folder durable."""
-    handle = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(handle)
-    finally:
-        os.close(handle)
-
-
-def _remove(path: Path) -> None:
-    """Take a snapshot away whole: it loses its name before it loses its files."""
-    grave = Path(tempfile.mkdtemp(dir=path.parent, prefix=ASIDE))
-    path.rename(grave / path.name)
-    _sync(path.parent)
-    shutil.rmtree(grave, ignore_errors=True)
-
-
-def _remove_leftovers(root: Path, prefix: str) -> None:
-    """What a crash left half written or half removed."""
-    for name in os.listdir(root) if root.is_dir() else []:
-        if name.startswith(prefix):
-            with contextlib.suppress(OSError):
-                shutil.rmtree(root / name)

@@ -9,10 +9,11 @@ from typing import Final
 
 from streams.connect import connection_of
 from streams.contract.topics import ERASURES, TOPICS, topic_name
-from streams.errors import DurabilityError, TopicMismatchError
+from streams.durability.stores import wait_for_store
+from streams.errors import DurabilityError, StoreUnavailableError, TopicMismatchError
 from streams.roles.supervisor import Supervisor
 from streams.settings import Settings
-from streams.transport.reader import EXIT_HELPLESS
+from streams.transport.reader import EXIT_AFTER_ERROR, EXIT_HELPLESS
 
 DRAIN_S: Final = 60.0
 """After SIGTERM a role may take so long: a trainer writes its last snapshot. A second signal ends it at once."""
@@ -20,7 +21,7 @@ ROLES: Final = ("trainer", "recommender")
 
 
 def worker(role: str, settings: Settings, *, is_embedded: bool = False) -> None:
-    """Run one role in this process until SIGTERM; waits for the broker first. Ends by SystemExit."""
+    """Run one role in this process until SIGTERM; waits for broker and snapshots first. Ends by SystemExit."""
     from streams.durability.erasure_log import read_erasures
     from streams.transport import admin
     from streams.transport.bulk import run_worker
@@ -30,6 +31,7 @@ def worker(role: str, settings: Settings, *, is_embedded: bool = False) -> None:
     connection = connection_of(settings, is_embedded=is_embedded)
     admin.wait_for_broker(connection, on_wait=_say)
     try:
+        wait_for_store(settings.snapshot_dir, on_wait=_say)
         erasures = read_erasures(connection, topic_name(settings.prefix, ERASURES.name))
         if role == "trainer":
             from streams.processors import give_way
@@ -42,6 +44,9 @@ def worker(role: str, settings: Settings, *, is_embedded: bool = False) -> None:
             from streams.roles.recommender import RecommenderRole
 
             app = RecommenderRole(settings, is_embedded=is_embedded, erasures=erasures).app
+    except StoreUnavailableError as error:  # it went away while it was read: the next start waits for it
+        _say(f"{role}: {error}")
+        sys.exit(EXIT_AFTER_ERROR)
     except DurabilityError as error:  # it would be the same the next time
         _say(f"{role}: {error}")
         sys.exit(EXIT_HELPLESS)

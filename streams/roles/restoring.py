@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Any, Final, NamedTuple
 
 from models.errors import StateError
@@ -79,7 +78,7 @@ def mark_of(ref: SnapshotRef) -> Mark:
     return Mark(*ref.meta.get(ERASURES, UNMARKED))
 
 
-def newest_without(root: Path, erasures: Erasures) -> tuple[SnapshotRef, Arrays] | None:
+def newest_without(root: snapshots.Root, erasures: Erasures) -> tuple[SnapshotRef, Arrays] | None:
     """The newest whole snapshot that was learned without everybody who was forgotten, and with everybody else.
 
     Raises:

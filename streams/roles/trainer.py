@@ -24,7 +24,7 @@ from streams.cores.learn import Entry
 from streams.durability import ledger, manifest, snapshots
 from streams.durability.erasures import NONE, Erasures
 from streams.durability.ledger_log import LedgerWriter, read_ledger
-from streams.errors import LedgerError, SnapshotError
+from streams.errors import LedgerError, SnapshotError, StoreError
 from streams.roles.batches import Batch, Batches
 from streams.roles.decoding import KINDS, entries_of
 from streams.roles.restoring import Reached, mark_of, meta_of, newest_without, restored
@@ -284,7 +284,10 @@ class Trainer:
                     snapshots.save, self.settings.snapshot_dir, step, arrays, offsets=offsets, meta=meta,
                     keep=self.settings.trainer.keep_snapshots,
                 )  # fmt: skip
-            except SnapshotError as error:  # a full disk: the state is whole, and the ledger and the one before it stay
+            except (
+                SnapshotError,
+                StoreError,
+            ) as error:  # a full disk: the state is whole; ledger and the one before stay
                 log.error("no snapshot of step %d, learning goes on and tries again: %s", step, error)
                 return
             self.durable_step = step

@@ -12,7 +12,7 @@ import shutil
 import signal
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import pytest
@@ -39,6 +39,8 @@ class World(Running):
     sent = produced = 0
     """Interactions sent; of these, those that are to be learned."""
     events: list[Interaction]
+    program: Sequence[str] = ("-m", "streams.cli")
+    """What the interpreter runs as `marquee`."""
 
     @property
     def snapshots(self) -> Path:
@@ -55,7 +57,7 @@ class World(Running):
         """Runs a trainer; ``most_bytes``: no file that it writes may be larger."""
         environ = os.environ | {"JAX_COMPILATION_CACHE_DIR": str(self.folder / "jax"), "PYTHONPATH": str(ROOT),
                                 "JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS": "0"} | variables  # fmt: skip
-        command = [sys.executable, "-m", "streams.cli", "worker", "trainer", "--broker", self.kafka.bootstrap]
+        command = [sys.executable, *self.program, "worker", "trainer", "--broker", self.kafka.bootstrap]
         command += ["--prefix", self.prefix, "--config", str(self.config)]
         (told,) = self.ends(topics.METRICS).values()
         self.wait(lambda: len(self.figures.all()) >= told, "what an earlier trainer told read")

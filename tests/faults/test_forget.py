@@ -104,7 +104,7 @@ def test_the_trainer_goes_on_from_that_state_and_the_chain_of_hashes_is_whole(fo
 def test_no_snapshot_of_a_state_that_knew_them_is_left(forgotten: Forgetting) -> None:
     root = forgotten.folder / "snapshots"
     now = read_erasures(forgotten.connection, forgotten.name(topics.ERASURES)).mark
-    found = [mark_of(snapshots.open_ref(snapshots.path_of(root, version))) for version in snapshots.versions(root)]
+    found = [mark_of(snapshots.open_ref(root, version)) for version in snapshots.versions(root)]
     assert found
     assert set(found) == {now}
     newest = snapshots.load_newest(root)

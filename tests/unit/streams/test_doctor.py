@@ -13,7 +13,9 @@ from streams import doctor
 from streams.durability import snapshots
 from streams.errors import SettingsError
 from streams.settings import Settings
+from streams.store_url import StoreUrl
 from streams.transport.admin import TopicDifference
+from tests.faulty_store import register
 
 ROOMY = 100 << 30
 ALL_THERE = {**doctor.PINNED, **dict.fromkeys(doctor.SHOWN, "1.0"), "faiss-cpu": "1.15.1"}
@@ -113,6 +115,29 @@ def test_a_snapshot_dir_that_cannot_be_written(tmp_path: Path) -> None:
     proc = doctor.check_snapshot_dir(Path("/proc/marquee"))
     assert proc.verdict == "failed"
     assert "MARQUEE_SNAPSHOT_DIR" in proc.remedy
+
+
+def test_a_snapshot_dir_in_an_object_store(tmp_path: Path) -> None:
+    register()
+    (tmp_path / "store").mkdir()
+    url = StoreUrl("unplugged", f"{tmp_path}/store/all")
+    fresh = doctor.check_snapshot_dir(url)
+    assert (fresh.verdict, fresh.found) == ("ok", f"{url}, writable, no snapshot yet")
+
+    snapshots.save(url, 1, {"x": np.zeros(3)}, offsets={}, meta={})
+    full = doctor.check_snapshot_dir(url)
+    assert (full.verdict, full.found) == ("ok", f"{url}, writable, 1 snapshots, newest version 1")
+    assert [path.name for path in (tmp_path / "store" / "all").iterdir()] == [f"snapshot-{1:020d}"], "the probe is gone"
+
+    (tmp_path / "store" / "unplugged").touch()
+    silent = doctor.check_snapshot_dir(url)
+    assert silent.verdict == "failed"
+    assert "the cable is out" in silent.found
+    assert "credentials" in silent.remedy
+
+    unknown = doctor.check_snapshot_dir(StoreUrl("nowhere", "bucket/all"))
+    assert unknown.verdict == "failed"
+    assert "expected a protocol that fsspec knows" in unknown.found
 
 
 @pytest.mark.parametrize(

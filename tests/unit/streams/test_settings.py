@@ -11,6 +11,7 @@ from streams.contract import rules
 from streams.errors import SettingsError
 from streams.setting_kinds import Secret, read_secret
 from streams.settings import RecommenderSettings, SecuritySettings, Settings, TrainerSettings, variable_of
+from streams.store_url import EXPECTED
 
 
 @pytest.fixture
@@ -92,7 +93,7 @@ def test_the_cache_follows_xdg_unless_it_is_set(file: Path) -> None:
         ("BROKER", "kafka", "must be host:port, or several with commas between, got 'kafka'"),
         ("BROKER", "http://kafka:9092", "must be host:port, or several with commas between"),
         ("PREFIX", "a b", "must be letters, digits, '.', '_' and '-', 100 at most, got 'a b'; unset it for ''"),
-        ("SNAPSHOT_DIR", "", "must be a path, got ''; unset it for 'marquee-data/snapshots'"),
+        ("SNAPSHOT_DIR", "", f"must be {EXPECTED}, got ''; unset it for 'marquee-data/snapshots'"),
         ("SECURITY_PROTOCOL", "TLS", "must be one of PLAINTEXT, SSL, SASL_PLAINTEXT, SASL_SSL, got 'TLS'"),
     ],
 )
@@ -121,7 +122,7 @@ def test_a_wrong_variable_is_named_with_what_was_expected(variable: str, value: 
         ("brokers = 'a:1'\n", "expected a setting or table in {file}, got 'brokers'; did you mean broker?"),
         ("trainer = 3\n", "trainer in {file} must be a table, got 3; write [trainer]"),
         ("model = 3\n", "model in {file} must be a table, got 3; write [model]"),
-        ("snapshot_dir = 3\n", "snapshot_dir in {file} must be a path, got 3; remove it for 'marquee-data/snapshots'"),
+        ("snapshot_dir = 3\n", "snapshot_dir in {file} must be a path, or an object store's URL"),
         (
             "[recommender]\nrewatchable_actions = 'play'\n",
             "recommender.rewatchable_actions in {file} must be a list of words",
@@ -193,7 +194,7 @@ def test_secrets_never_show() -> None:
 def test_a_configuration_built_in_python_is_checked_too() -> None:
     with pytest.raises(SettingsError, match=r"TrainerSettings\.batch_size must be a whole .*, got 0; leave it out"):
         TrainerSettings(batch_size=0)
-    with pytest.raises(SettingsError, match=r"Settings.snapshot_dir must be a path, got 'x'"):
+    with pytest.raises(SettingsError, match=r"Settings.snapshot_dir must be a path, or .*, got 'x'"):
         Settings(snapshot_dir="x")  # type: ignore[arg-type]  # the case under test
 
 

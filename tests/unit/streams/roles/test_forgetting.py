@@ -11,6 +11,7 @@ import pytest
 from streams.contract.events import OffsetRange
 from streams.durability import snapshots
 from streams.durability.erasures import NONE, Erasures, Placed
+from streams.durability.stores import MANIFEST
 from streams.errors import ErasureError, LedgerError
 from streams.roles.forgetting import free_step
 from streams.roles.proof import _Copied, _moved, _stand_ins
@@ -100,12 +101,12 @@ def test_one_saved_beside_the_writer_removes_nothing_but_its_own_version(tmp_pat
     assert sorted(path.name for path in tmp_path.iterdir()) == sorted(
         [".aside-of-the-writer", snapshots.path_of(tmp_path, 4).name, snapshots.path_of(tmp_path, 8).name]
     )
-    assert mark_of(snapshots.open_ref(snapshots.path_of(tmp_path, 8))) == ONE.mark
+    assert mark_of(snapshots.open_ref(tmp_path, 8)) == ONE.mark
 
 
 def test_those_that_may_not_stay_are_removed_and_broken_ones(tmp_path: Path) -> None:
     for version, erasures in ((1, NONE), (2, ONE), (3, NONE)):
         save(tmp_path, version, erasures)
-    (snapshots.path_of(tmp_path, 3) / snapshots.MANIFEST).write_text("torn")
+    (snapshots.path_of(tmp_path, 3) / MANIFEST).write_text("torn")
     assert snapshots.remove(tmp_path, lambda ref: mark_of(ref) == ONE.mark) == [1, 3]
     assert snapshots.versions(tmp_path) == [2]
