@@ -1,8 +1,8 @@
 """Proves an erasure: a copy of the log is made that never held the users, and learned as any log is.
 
 The copy and what learns from it know of no erasure: nothing is left out there, nothing is there. Its batches are those
-of the ledger, as far as they hold records of others; where one held nothing else, an empty record without a key stands
-in its place, since a step is counted even where it learns nothing. Topics of its own, removed at the end.
+of the ledger, as far as they hold records of others; where one held nothing else, a record with an empty key and no
+value stands in its place, since a step is counted even where it learns nothing. Topics of its own, removed at the end.
 """
 
 from __future__ import annotations
@@ -151,7 +151,7 @@ async def _copy(
 
 
 def _copied(message: Any, topic: str, partition: int, *, is_empty: bool) -> Out:
-    key, value = (None, None) if is_empty else (message.key(), message.value())
+    key, value = (b"", None) if is_empty else (message.key(), message.value())
     return Out(topic=topic, key=key, value=value, timestamp_ms=message.timestamp()[1], partition=partition)
 
 
