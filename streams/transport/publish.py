@@ -21,6 +21,7 @@ from aiokafka.partitioner import DefaultPartitioner
 
 from streams.transport.connection import Connection
 from streams.transport.errors import PublishError
+from streams.transport.patience import slow_down
 
 FEW = 8
 """Fewer records than this are sent one by one."""
@@ -110,6 +111,7 @@ class Publisher:
             compression_type=config.compression,
             max_request_size=4 * 1024 * 1024,
         )
+        slow_down(producer.client)
         try:
             await producer.start()
         except BaseException:

@@ -113,5 +113,10 @@ CASES: dict[str, events.Record] = {
     "snapshot-notice": make.make_snapshot_notice(),
     "ledger-record": make.make_ledger_record(),
     "ledger-record-full": make.make_ledger_record(state_hash="c0ffee"),
+    "ledger-record-named": make.make_ledger_record(
+        ranges=[events.OffsetRange(topic="interactions.v1", partition=0, first=0, last=16, records=17)],
+        writer="5d41402abc4b2a76",
+        follows="7d793037a0760186",
+    ),
     "metric": make.make_metric(),
 }
