@@ -17,12 +17,13 @@ Decode = Callable[[bytes, int], Record | Rejected]
 DECODERS: Final[dict[type[Record], Decode]] = {kind: decoder(kind) for kind in (Interaction, Item, User)}
 
 
-def entries_of(records: Any, kind: type[Record], *, dead_letters: str) -> tuple[list[Entry | None], list[Out]]:
+def entries_of(records: Any, kind: type[Record], *, dead_letters: str | None) -> tuple[list[Entry | None], list[Out]]:
     """One entry a record, in order: None where there is nothing to learn (refused, or a tombstone without meaning).
 
     Args:
       records: aiokafka's ``ConsumerRecord`` of one partition.
-      kind: what the topic carries. dead_letters: full name of the topic for what is refused.
+      kind: what the topic carries. dead_letters: full name of the topic for what is refused; None: whoever only reads a
+        log again writes no letters, and needs no headers.
 
     Returns:
       The entries, and what to publish: a dead letter for each refused record.
@@ -37,7 +38,8 @@ def entries_of(records: Any, kind: type[Record], *, dead_letters: str) -> tuple[
         entry = decode(record.value, record.timestamp)
         if isinstance(entry, Rejected):
             entries.append(None)
-            letters.append(letter_for(entry, record, topic=dead_letters))
+            if dead_letters is not None:
+                letters.append(letter_for(entry, record, topic=dead_letters))
         else:
             entries.append(entry)  # type: ignore[arg-type]
     return entries, letters

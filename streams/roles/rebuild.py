@@ -173,7 +173,7 @@ def _batches(settings: Settings, reached: Reached, todo: list[Placed]) -> Iterat
 
 def _offer(reader: RangeReader, merger: Merger[Any], kinds: Mapping[str, Any]) -> None:
     for source, records in reader.read().items():
-        entries, _ = decoded(records, kinds[source[0]], dead_letters="")
+        entries, _ = decoded(records, kinds[source[0]], dead_letters=None)
         merger.offer(
             source,
             [
