@@ -6,7 +6,7 @@ PYTHON ?= $(shell for p in python3.11 python3.12 python3.13 python3.14 python3; 
 BIN := .venv/bin
 SETUP := .venv/.setup
 
-.PHONY: help setup demo test faults check check-format check-lint check-types check-imports format bench bench-quality lock clean
+.PHONY: help setup demo test faults check check-format check-lint check-types check-imports check-audit format bench bench-quality lock clean
 .DELETE_ON_ERROR:
 
 help:  ## this list
@@ -28,10 +28,10 @@ demo: setup  ## watch the engine learn a film log, live; DEMO_KEEP=1 keeps it se
 test: setup  ## every test, with a real Kafka (java 17 and mvn)
 	$(BIN)/python -m pytest
 
-faults: setup  ## a hundred SIGKILLs, the state compared bit for bit, and a hundred thousand broken records; half an hour
-	KILLS=100 FUZZ=100000 $(BIN)/python -m pytest tests/faults
+faults: setup  ## a hundred SIGKILLs, minutes without a broker, recommenders that come and go, a hundred thousand broken records; an hour
+	KILLS=100 FUZZ=100000 OUTAGE=60 STORM=20 REPEATS=50 JUMPS=2000 REFUSALS=5 $(BIN)/python -m pytest tests/faults
 
-check: check-format check-lint check-types check-imports  ## format, lint, types, import contracts (make -k check: all, even if one fails)
+check: check-format check-lint check-types check-imports check-audit  ## format, lint, types, import contracts, locked packages (make -k check: all, even if one fails)
 
 check-format: setup
 	$(BIN)/ruff format --check --quiet .
@@ -44,6 +44,9 @@ check-types: setup
 
 check-imports: setup
 	$(BIN)/lint-imports
+
+check-audit: setup  ## hashes, licences and, where the package index says, known vulnerabilities of what users install
+	$(BIN)/python deploy/audit.py requirements/base.txt
 
 format: setup  ## write the one format, mend what can be mended
 	$(BIN)/ruff format .

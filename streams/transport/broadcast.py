@@ -20,6 +20,7 @@ from streams.transport.backoff import Backoff
 from streams.transport.connection import Connection
 from streams.transport.merge import Source
 from streams.transport.offsets import Chunk, Positions
+from streams.transport.patience import slow_down
 
 log = logging.getLogger(__name__)
 
@@ -99,6 +100,7 @@ class BroadcastReader:
                 isolation_level="read_committed",
                 fetch_max_wait_ms=self._config.fetch_max_wait_ms,
             )
+            slow_down(consumer._client)
             try:
                 await consumer.start()
             except KafkaError as error:

@@ -10,7 +10,7 @@ and covered by tests/kafka/test_bulk.py:
   - ``AIOKafkaConsumerThread._create_worker_consumer`` and, on what it makes, ``_fetch_max_wait_ms`` (Faust fixes 1.5 s,
     in which a partition next to an idle one gets nothing), ``_isolation_level``, ``_max_poll_records`` and
     ``_partition_assignment_strategy`` (Faust's round robin would part topics that must stay together);
-  - ``_subscription`` of the aiokafka consumer, for the position after a fetch.
+  - ``_subscription`` of the aiokafka consumer, for the position after a fetch; its ``_client``, see ``patience.py``.
 
 Why nothing is lost or repeated. Faust drops fetched records when a partition is paused, flow stops or the generation
 changes between fetch and delivery, and restores the place from the group's commit. Here each chunk is linked to the
@@ -39,6 +39,7 @@ from faust.types import TP
 from streams.transport.connection import Connection
 from streams.transport.merge import Source
 from streams.transport.offsets import Chunk, Start, plan_seeks
+from streams.transport.patience import say_it_once, slow_down
 from streams.transport.reader import BulkConfig, Reader, end_process
 
 log = logging.getLogger(__name__)
@@ -85,6 +86,7 @@ class BulkConsumerThread(driver.AIOKafkaConsumerThread):
         consumer._isolation_level = config.isolation
         consumer._partition_assignment_strategy = (RangePartitionAssignor,)
         consumer._max_poll_records = cast(BulkApp, self.app).reader.max_poll_records
+        slow_down(consumer._client)
         return consumer
 
 
@@ -322,6 +324,7 @@ def bulk_agent(app: BulkApp, name: str, handle: Handler, *, marks_done: bool = T
 
 def run_worker(app: BulkApp, *, level: str = "WARNING") -> None:
     """Runs the app until SIGTERM or SIGINT, then leaves by SystemExit; installs Faust's logging at ``level``."""
+    say_it_once(",".join(str(url.host) + f":{url.port}" for url in app.conf.broker))
     worker = faust.Worker(app, loglevel=level, quiet=True, redirect_stdouts=False)
     worker.spinner = None  # it would open the root logger for every debug line, made and thrown away a thousand times/s
     worker.execute_from_commandline()

@@ -22,6 +22,7 @@ from aiokafka.partitioner import DefaultPartitioner
 from streams.errors import BrokerUnavailableError
 from streams.transport.connection import Connection
 from streams.transport.errors import PublishError
+from streams.transport.patience import slow_down
 
 FEW = 8
 """Fewer records than this are sent one by one."""
@@ -111,6 +112,7 @@ class Publisher:
             compression_type=config.compression,
             max_request_size=4 * 1024 * 1024,
         )
+        slow_down(producer.client)
         try:
             await producer.start()
         except BaseException:
@@ -177,7 +179,7 @@ class Publisher:
             self._raise_failure()
             raise
         self._in_flight += 1
-        sent.add_done_callback(self._settle)
+        sent.add_done_callback(lambda future: self._settle(future, out.topic))
         return sent
 
     async def _by_place(self, producer: AIOKafkaProducer, outs: Sequence[Out]) -> dict[tuple[str, int], list[Out]]:
@@ -227,7 +229,7 @@ class Publisher:
             self._raise_failure()
             raise
         self._in_flight += held
-        sent.add_done_callback(lambda future: self._settle(future, held))
+        sent.add_done_callback(lambda future: self._settle(future, topic, held))
 
     async def _make_room(self) -> None:
         if self._in_flight >= self._config.max_in_flight:
@@ -247,14 +249,14 @@ class Publisher:
             await asyncio.sleep(0)  # let the callbacks of what was just acknowledged run
         self._raise_failure()
 
-    def _settle(self, sent: asyncio.Future[Any], count: int = 1) -> None:
+    def _settle(self, sent: asyncio.Future[Any], topic: str, count: int = 1) -> None:
         self._in_flight -= count
         if self._in_flight <= self._config.max_in_flight // 2:
             self._room.set()
         if sent.cancelled():
-            self._fail("?", asyncio.CancelledError("the producer was stopped"))
+            self._fail(topic, asyncio.CancelledError("the producer was stopped"))
         elif (error := sent.exception()) is not None:
-            self._fail("?", error)
+            self._fail(topic, error)
         else:
             self.acknowledged_count += count
 

@@ -15,9 +15,10 @@ from dataclasses import dataclass
 from typing import Any, Literal, NoReturn
 
 from streams.errors import LedgerError
-from streams.transport.errors import SeekError
+from streams.transport.errors import PublishError, SeekError
 from streams.transport.merge import Source
 from streams.transport.offsets import Chunk, Positions, Start
+from streams.transport.patience import is_away
 
 log = logging.getLogger(__name__)
 
@@ -64,7 +65,8 @@ def end_process(error: BaseException) -> NoReturn:
     if is_helpless:
         log.critical("worker ends, and needs a decision of yours: %s", error)
     else:
-        log.critical("worker ends; it restarts from its own state: %r", error, exc_info=error)
+        is_told = isinstance(error, PublishError)  # its words say all: where it was raised says nothing more
+        log.critical("worker ends; it restarts from its own state: %r", error, exc_info=None if is_told else error)
     logging.shutdown()
     os._exit(EXIT_HELPLESS if is_helpless else EXIT_AFTER_ERROR)
 
@@ -171,7 +173,8 @@ class Reader:
         try:
             return await asyncio.wait_for(self._commit(mine), timeout_s)
         except TimeoutError:
-            log.warning("the broker did not confirm a commit within %s s; our own state stands", timeout_s)
+            if not is_away():  # then that is said
+                log.warning("the broker did not confirm a commit within %s s; our own state stands", timeout_s)
             return False
 
     def attach(self, commit: Commit) -> None:

@@ -86,6 +86,11 @@ class Running:
         """Full name of a topic."""
         return topics.topic_name(self.prefix, spec.name)
 
+    @property
+    def programs(self) -> str:
+        """Where compiled programs are kept: one folder for all engines of a session, or the one that the caller has."""
+        return os.environ.get("JAX_COMPILATION_CACHE_DIR") or str(self.kafka.options.data.parent / "jax")
+
     # --- processes -------------------------------------------------------------------------------------------------
 
     def start(self, *roles: str) -> None:
@@ -102,7 +107,7 @@ class Running:
         ]
         command += ["--config", str(self.config), *(word for role in roles for word in ("--role", role))]
         environ = {name: value for name, value in os.environ.items() if not name.startswith("JAX_NUMPY")}
-        environ |= {"JAX_COMPILATION_CACHE_DIR": str(self.folder / "jax"), "PYTHONPATH": str(ROOT)}
+        environ |= {"JAX_COMPILATION_CACHE_DIR": self.programs, "PYTHONPATH": str(ROOT)}
         environ |= {"JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS": "0"}
         with self.log.open("ab") as log:
             self.process = subprocess.Popen(command, cwd=self.folder, env=environ, stdout=log, stderr=log)

@@ -24,7 +24,8 @@ from streams.roles.restoring import mark_of
 from streams.transport.whole import read_whole
 from tests.conftest import Kafka
 from tests.e2e.running import Running, decoded
-from tests.faults.test_kills import command, environment, run_here, verified
+from tests.faults.fed import command, environment, verified
+from tests.faults.test_kills import run_here
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(900)]
 EVENTS = 1_200

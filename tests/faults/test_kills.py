@@ -9,12 +9,10 @@ import json
 import os
 import random
 import subprocess
-import sys
 import time
 from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 import pytest
 
@@ -26,23 +24,14 @@ from streams.replay.convert import to_interactions, to_items
 from streams.replay.fetch import PACKAGED_DIR
 from streams.replay.logs import read_log
 from tests.conftest import Kafka
-from tests.e2e.running import ROOT, Running, decoded
+from tests.e2e.running import Running, decoded
+from tests.faults.fed import command, environment, verified
 
 KILLS = int(os.environ.get("KILLS", "6"))
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(300 + 60 * KILLS)]
 PORTION = 400
 LONGEST_S, AMONG_STEPS_S = 6.0, 0.3
 """Latest instants of a kill: after a start, before the broker was asked or long after; after a step of many."""
-
-
-def environment(engine: Running) -> dict[str, str]:
-    return os.environ | {"JAX_COMPILATION_CACHE_DIR": str(engine.folder / "jax"), "PYTHONPATH": str(ROOT),
-                         "JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS": "0"}  # fmt: skip
-
-
-def command(engine: Running, *words: str, broker: str | None = None) -> list[str]:
-    where = ["--broker", broker or engine.kafka.bootstrap, "--prefix", engine.prefix, "--config", str(engine.config)]
-    return [sys.executable, "-m", "streams.cli", *words, *where]
 
 
 def trainer(engine: Running) -> subprocess.Popen[bytes]:
@@ -80,17 +69,6 @@ def past_slate(engine: Killed, capsys: pytest.CaptureFixture[str], moment: str) 
     slate = codec.decode(Slate, words.encode(), timestamp_ms=-1)
     assert isinstance(slate, Slate)
     return slate
-
-
-def verified(engine: Running, *words: str) -> dict[str, Any]:
-    done = subprocess.run(
-        command(engine, "verify", *words, "--json"), cwd=engine.folder, env=environment(engine), check=False,
-        capture_output=True, text=True, timeout=300,
-    )  # fmt: skip
-    assert done.stdout, done.stderr
-    result: dict[str, Any] = json.loads(done.stdout)
-    assert (done.returncode == 0) == result["ok"]
-    return result
 
 
 class Killed(Running):

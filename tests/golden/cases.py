@@ -115,5 +115,10 @@ CASES: dict[str, events.Record] = {
     "ledger-record-full": make.make_ledger_record(state_hash="c0ffee"),
     "ledger-record-erasures": make.make_ledger_record(ranges=[], state_hash="c0ffee", erasures="5ad1a7e0"),
     "erasure": make.make_erasure(),
+    "ledger-record-named": make.make_ledger_record(
+        ranges=[events.OffsetRange(topic="interactions.v1", partition=0, first=0, last=16, records=17)],
+        writer="5d41402abc4b2a76",
+        follows="7d793037a0760186",
+    ),
     "metric": make.make_metric(),
 }

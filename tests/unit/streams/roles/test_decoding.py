@@ -12,6 +12,7 @@ from streams.contract import codec, rules
 from streams.contract.events import Interaction, Item, User
 from streams.cores.learn import Erased, Withdrawn
 from streams.roles.decoding import KINDS, entries_of
+from streams.transport.ranges import LogRecord
 from tests.factories import NOW_MS, make_interaction, make_item, make_user
 
 
@@ -26,6 +27,14 @@ def test_good_records_become_entries_and_nothing_is_published() -> None:
     assert (entries, letters) == (events, [])
     assert entries_of([record(codec.encode(make_item()))], Item, dead_letters="dead") == ([make_item()], [])
     assert entries_of([record(codec.encode(make_user()))], User, dead_letters="dead") == ([make_user()], [])
+
+
+def test_a_log_that_is_read_again_gives_the_same_places_and_no_letters() -> None:
+    """Its records have no headers; `marquee verify` failed on the first one that breaks the contract."""
+    good = make_interaction()
+    values = (codec.encode(good), b"{", codec.encode(good))
+    records = [LogRecord("t", 3, n, NOW_MS, b"k", value) for n, value in enumerate(values)]
+    assert entries_of(records, Interaction, dead_letters=None) == ([good, None, good], [])
 
 
 POISON = [

@@ -1,0 +1,89 @@
+"""Records removed under running roles: of the ledger, of requests. Interactions are in ``test_faults.py``."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import pytest
+from confluent_kafka import TopicPartition
+from confluent_kafka.admin import AdminClient
+
+from streams.contract import codec, topics
+from streams.contract.events import Slate
+from tests.conftest import Kafka
+from tests.e2e.running import decoded
+from tests.factories import make_request
+from tests.faults.fed import Fed
+
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(600)]
+PORTION = 200
+
+
+@pytest.fixture(scope="module")
+def fed(kafka: Kafka, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Fed]:
+    engine = Fed(kafka, tmp_path_factory.mktemp("removed"), most=PORTION * 4)
+    try:
+        engine.list_items(engine.items, at_ms=engine.start_ms)
+        engine.act(*engine.portion(PORTION))
+        engine.start()
+        engine.wait_until_learned(engine.produced)
+        engine.slate(engine.events[0].user_id)
+        yield engine
+    finally:
+        engine.close()
+
+
+def remove(engine: Fed, spec: topics.TopicSpec) -> None:
+    """Removes all records of a topic."""
+    admin = AdminClient({"bootstrap.servers": engine.kafka.bootstrap})
+    places = [TopicPartition(engine.name(spec), partition, end) for partition, end in engine.ends(spec).items()]
+    for done in admin.delete_records(places).values():
+        done.result(30)
+
+
+def answered(engine: Fed, wanted: set[str]) -> bool:
+    """Whether these requests have their slates."""
+    return wanted <= {decoded(Slate, message).request_id for message in engine.slates.all()}
+
+
+def asked(engine: Fed, stem: str) -> set[str]:
+    """Requests of users in all partitions."""
+    made = [make_request(request_id=f"{stem}-{n}", user_id=f"user {n}", k=5) for n in range(20)]
+    engine.send(topics.REQUESTS, [(one.user_id, codec.encode(one), engine.start_ms) for one in made])
+    return {one.request_id for one in made}
+
+
+def test_requests_that_were_removed_stop_nobody(fed: Fed) -> None:
+    pids = fed.pid("trainer"), fed.pid("recommender")
+    remove(fed, topics.REQUESTS)
+    later = asked(fed, "after")
+    fed.wait(lambda: answered(fed, later), "later requests answered")
+    assert (fed.pid("trainer"), fed.pid("recommender")) == pids
+
+
+def test_a_recommender_that_starts_behind_removed_requests_goes_on_with_the_next(fed: Fed) -> None:
+    said = len(fed.words())
+    assert fed.stop() == 0
+    asked(fed, "nobody reads these")
+    remove(fed, topics.REQUESTS)
+    fed.start()
+    later = asked(fed, "later")
+    fed.wait(lambda: answered(fed, later), "later requests answered")
+    assert "retention removed" in "\n".join(fed.since(said))
+    assert "worker ends" not in fed.words()
+
+
+def test_a_ledger_emptied_under_a_running_trainer_stops_nothing_and_a_snapshot_goes_on_from_its_end(fed: Fed) -> None:
+    trainer = fed.pid("trainer")
+    fed.act(*fed.portion(PORTION))
+    fed.wait_until_learned(fed.produced)
+    remove(fed, topics.LEDGER)
+    fed.act(*fed.portion(PORTION))
+    fed.wait_until_learned(fed.produced)
+    assert fed.pid("trainer") == trainer
+    assert fed.stop() == 0  # in peace: its last snapshot stands behind what was removed
+    fed.start("trainer")
+    fed.act(*fed.portion(PORTION))
+    fed.wait_until_learned(fed.produced)
+    assert "worker ends" not in fed.words()
+    assert fed.stop() == 0
