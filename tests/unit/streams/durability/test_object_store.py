@@ -133,6 +133,16 @@ def test_no_bucket_is_made_by_a_save() -> None:
     files.fault = failing(FileNotFoundError("NoSuchBucket"), calls=("ls", "info", "open"))
     with pytest.raises(StoreError, match="got none of that name"):
         snapshots.save(store, 1, {"a": np.zeros(3)}, offsets={}, meta={})
+    called: list[str] = []
+
+    def fault(_number: int, name: str) -> None:
+        called.append(name)
+        raise FileNotFoundError("NoSuchBucket")
+
+    files.fault = fault  # it went away after it was looked at
+    with pytest.raises(StoreError, match="got none of that name"):
+        store.create(1, "array-00000.bin", memoryview(b"x"))
+    assert "makedirs" not in called
     assert files.store == {}
 
 
@@ -194,6 +204,18 @@ def test_what_cannot_be_removed_stays_and_the_snapshot_is_durable(caplog: pytest
     assert store_in(files).versions() == [1, 2]
     assert any("older snapshots stay" in message for message in caplog.messages)
     assert any("a leftover of snapshot 7 stays" in message for message in caplog.messages)
+
+
+def test_a_snapshot_that_is_half_removed_is_not_there() -> None:
+    files = FaultyStore()
+    save(files, 1)
+    files.calls = 0
+    files.fault = failing(Killed(), at=3)  # listed, one object gone
+    with pytest.raises(Killed):
+        store_in(files).remove(1)
+    files.fault = lambda _number, _name: None
+    assert len(names_in(files)) == 3
+    assert store_in(files).versions() == []
 
 
 def test_only_what_is_ours_is_removed() -> None:
