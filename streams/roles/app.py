@@ -35,6 +35,10 @@ def worker(role: str, settings: Settings, *, is_embedded: bool = False) -> None:
             give_way()
 
             app = Trainer(settings, is_embedded=is_embedded).app
+        elif role == "studio":
+            from streams.roles.studio import StudioRole
+
+            app = StudioRole(settings, is_embedded=is_embedded).app
         else:
             from streams.roles.recommender import RecommenderRole
 
