@@ -36,6 +36,7 @@ COMMANDS: Final = {
     "diff": "What changed in slates between two moments.",
     "branch": "The same log under another configuration.",
     "dlq": "See what was refused, and send it back once it is mended.",
+    "studio": "Make cuts, pictures, subtitles and blurbs from files.",
     "fetch": "Fetch a public event log.",
     "doctor": "Check this machine, the broker and the topics.",
 }

@@ -100,7 +100,8 @@ class Cues:
     @staticmethod
     def _burnt(job: Job, film: footage.Footage, srt: Path, workdir: Path, found: list[checks.Check]) -> Draft:
         out = workdir / "subtitled.mp4"
-        named = re.sub(r"([\\':,;\[\]])", r"\\\1", str(srt.resolve()))
+        named = re.sub(r"([\\':])", r"\\\1", str(srt.resolve()))  # once for the option,
+        named = re.sub(r"([\\'\[\],;])", r"\\\1", named)  # and once for the graph
         has_sound = film.probe.first("audio") is not None
         arguments = [*media.read_options(film.path), "-map", "0:v:0", "-map", "0:a:0?", *media.BITEXACT]
         arguments += ["-vf", f"fps={film.fps:.6f},subtitles=filename={named},crop=iw/2*2:ih/2*2", *media.H264, str(out)]

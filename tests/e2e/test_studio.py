@@ -24,8 +24,8 @@ from tests.conftest import START_MS, Kafka
 from tests.e2e.running import ROOT, WAIT_S, Tail, decoded
 from tests.films import film
 
-TASKS = int(os.environ.get("STUDIO_TASKS", "6"))
-SLOW_ENGINE = '''
+TASKS = int(os.environ.get("STUDIO_TASKS", "4"))
+SLOW_ENGINE = """
 import os, pathlib, time
 from streams.studio.blurb import Extract
 
@@ -38,7 +38,7 @@ class Slow(Extract):
         return super().produce(job, workdir)
 
 slow = Slow()
-'''
+"""
 
 
 class Studio:
@@ -48,7 +48,9 @@ class Studio:
         self.kafka, self.folder, self.prefix = kafka, folder, kafka.topic("studio")
         self.connection = Connection(bootstrap=kafka.bootstrap)
         admin.create_topics(self.connection, topics.TOPICS, prefix=self.prefix, replication=1)
-        self.producer = Producer({"bootstrap.servers": kafka.bootstrap, "partitioner": "murmur2_random", "log_level": 0})
+        self.producer = Producer(
+            {"bootstrap.servers": kafka.bootstrap, "partitioner": "murmur2_random", "log_level": 0}
+        )
         self.assets = Tail(kafka, topics.topic_name(self.prefix, topics.CONTENT_ASSETS.name))
         self.log = folder / "log"
         self.workers: list[subprocess.Popen[bytes]] = []
@@ -74,7 +76,7 @@ class Studio:
         self.producer.produce(topics.topic_name(self.prefix, spec.name), value, key.encode(), timestamp=START_MS)
         assert self.producer.flush(WAIT_S) == 0
 
-    def list(self, item: Item) -> None:
+    def put(self, item: Item) -> None:
         """Puts an item into the catalogue."""
         self.send(topics.ITEMS, item.item_id, codec.encode(item))
 
@@ -129,12 +131,12 @@ def test_a_killed_worker_s_tasks_are_taken_up_and_each_has_one_record(studio: St
     tasks = []
     for number in range(TASKS):
         text = f"Number {number} tells of Ada. She builds an engine in London, and it works."
-        studio.list(Item(item_id=f"item-{number}", title=f"Engine {number}", text=text))
+        studio.put(Item(item_id=f"item-{number}", title=f"Engine {number}", text=text))
         tasks.append(task_of(f"item-{number}", "blurb"))
     (studio.folder / "media").mkdir()
     if media.missing_media() is None:
         film(studio.folder / "media" / "film.mp4")
-        studio.list(Item(item_id="film", title="Film"))
+        studio.put(Item(item_id="film", title="Film"))
         uri = (studio.folder / "media" / "film.mp4").as_uri()
         tasks.append(task_of("film", "cut", source=uri, target_s=2.0, aspect="1:1"))
         tasks.append(task_of("film", "image", source="file:///etc/passwd"))
