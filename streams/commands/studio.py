@@ -15,7 +15,7 @@ from streams.commands.options import config_option, json_option, print_json, set
 if TYPE_CHECKING:
     from streams.studio.rendering import Outcome
 
-FILM = click.argument("film", type=click.Path(path_type=Path, exists=True, dir_okay=False))
+FILM = click.argument("film", type=click.Path(path_type=Path, dir_okay=False))
 title_option = click.option("--title", default="", help="The item's title.")
 out_option = click.option(
     "--out",
@@ -25,7 +25,7 @@ out_option = click.option(
 aspect_option = click.option("--aspect", default=None, help="Width to height, such as 9:16, 1:1 or source.")
 
 
-@click.group()
+@click.group(epilog="Example: marquee studio cut film.mp4 --target 30s --aspect 9:16")
 def studio() -> None:
     """Engines that make content, on files of this machine; `marquee run --role studio` does so for content tasks."""
 
@@ -92,7 +92,7 @@ def image(
 @studio.command(epilog="Example: marquee studio subtitle film.mkv --from words.json --format vtt")
 @FILM
 @click.option(
-    "--from", "source", type=click.Path(path_type=Path, exists=True, dir_okay=False),
+    "--from", "source", type=click.Path(path_type=Path, dir_okay=False),
     help="SRT, VTT, or JSON with words and times; by default the film's own subtitle track.",
 )  # fmt: skip
 @click.option("--format", "form", type=click.Choice(["vtt", "srt"]), default="vtt", show_default=True)
@@ -110,7 +110,7 @@ def subtitle(
 
 
 @studio.command(epilog="Example: marquee studio blurb item.json --max-chars 200")
-@click.argument("item", type=click.Path(path_type=Path, exists=True, dir_okay=False))
+@click.argument("item", type=click.Path(path_type=Path, dir_okay=False))
 @click.option("--max-chars", type=int, default=280, show_default=True)
 @click.option("--locale", default=None, help="What it is for, such as en-GB.")
 @out_option
@@ -121,7 +121,11 @@ def blurb(item: Path, max_chars: int, locale: str | None, out: Path | None, conf
     from streams.contract import codec
     from streams.contract.events import Item
 
-    record = codec.decode(Item, item.read_bytes(), timestamp_ms=-1)
+    try:
+        read = item.read_bytes()
+    except OSError as error:
+        raise click.BadParameter(f"expected a readable file, got: {error}", param_hint="ITEM.json") from error
+    record = codec.decode(Item, read, timestamp_ms=-1)
     if not isinstance(record, Item):
         raise click.BadParameter(f"expected an item's record as JSON, got: {record.reason}", param_hint="ITEM.json")
     spec = {"max_chars": max_chars}
