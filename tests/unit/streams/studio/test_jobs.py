@@ -1,4 +1,4 @@
-"""An engine that crashes, hangs, or fails its checks gives way to the next one; a call that is called off leaves nothing."""
+"""An engine that crashes, hangs or fails its checks gives way to the next; a call that is called off leaves nothing."""
 
 from __future__ import annotations
 
