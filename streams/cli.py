@@ -37,6 +37,7 @@ COMMANDS: Final = {
     "branch": "The same log under another configuration.",
     "forget": "Forget users: serving at once, and all that was learned of them.",
     "dlq": "See what was refused, and send it back once it is mended.",
+    "studio": "Make cuts, pictures, subtitles and blurbs from files.",
     "fetch": "Fetch a public event log.",
     "doctor": "Check this machine, the broker and the topics.",
 }

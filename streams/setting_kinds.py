@@ -158,6 +158,21 @@ def some_of(default: tuple[str, ...], words: tuple[str, ...]) -> Any:
     )
 
 
+def several(default: tuple[str, ...], *, expected: str, accepts: Callable[[str], bool] = bool) -> Any:
+    """Any number of texts that ``accepts`` says yes to; in the environment with commas between."""
+    return _field(
+        default,
+        Kind(
+            expected=expected,
+            parse=lambda value: tuple(word.strip() for word in value.split(",") if word.strip()),
+            from_toml=lambda value: tuple(value) if isinstance(value, list) else value,
+            accepts=lambda value: (
+                isinstance(value, tuple) and all(isinstance(one, str) and accepts(one) for one in value)
+            ),
+        ),
+    )
+
+
 def folder(default: str) -> Any:
     """A path; ``~`` is the home directory."""
     kind = Kind(

@@ -33,6 +33,7 @@ from streams.setting_kinds import (
     optional_file,
     read_secret,
     secret,
+    several,
     share,
     shown,
     some_of,
@@ -47,6 +48,7 @@ FILE_VARIABLE: Final = "MARQUEE_CONFIG"
 OTHER_VARIABLES: Final = frozenset({FILE_VARIABLE, "MARQUEE_NO_KAFKA"})
 """``MARQUEE_*`` variables that are no settings: where the file is; and the test suite's, to go without a broker."""
 ADDRESSES: Final = re.compile(r"[^\s,:/]+:\d{1,5}(,[^\s,:/]+:\d{1,5})*|\[[0-9a-fA-F:]+\]:\d{1,5}")
+HOST: Final = re.compile(r"[a-z0-9]([a-z0-9.-]{0,251}[a-z0-9])?")
 MAY_REWATCH: Final = tuple(sorted(rules.ACTION_WORDS - rules.HIDING_ACTIONS))
 
 
@@ -166,6 +168,36 @@ class SlateSettings(Checked):
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
+class StudioSettings(Checked):
+    """Where the studio reads and writes, and what a render may use.
+
+    Attributes:
+      store_dir: finished files by their hash; shared by all studio workers of an installation.
+      roots: folders that sources may lie in; none: no file is read.
+      hosts: hosts that https sources may come from; none: nothing is fetched.
+      engines: those that are tried first, by name, or as module:object of a package of yours.
+      processes: renders at a time.
+      deadline_s: of one try at a task; below the broker's patience with a worker that asks for nothing.
+      memory_mb: of each process of a render. file_mb: largest file that it may read or write.
+      waiting: tasks held in memory before partitions pause.
+      seed: of every random choice, with the task's id.
+    """
+
+    store_dir: Path = folder("marquee-data/assets")  # noqa: RUF009 - an immutable value
+    roots: tuple[str, ...] = several((), expected="a list of absolute paths", accepts=lambda one: one.startswith("/"))
+    hosts: tuple[str, ...] = several((), expected="a list of host names", accepts=lambda one: (
+        HOST.fullmatch(one) is not None
+    ))  # fmt: skip
+    engines: tuple[str, ...] = several((), expected="a list of names, or of module:object")
+    processes: int = whole(1, least=1, most=64)
+    deadline_s: int = whole(600, least=1, most=900)
+    memory_mb: int = whole(3_072, least=512)
+    file_mb: int = whole(8_192, least=1)
+    waiting: int = whole(64, least=1, most=10_000)
+    seed: int = whole(0, least=0, most=2**31 - 1)
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
 class Settings(Checked):
     """All settings of one process.
 
@@ -191,6 +223,7 @@ class Settings(Checked):
     trainer: TrainerSettings = TrainerSettings()
     recommender: RecommenderSettings = RecommenderSettings()
     slates: SlateSettings = SlateSettings()
+    studio: StudioSettings = StudioSettings()
     model: Mapping[str, Any] = dataclasses.field(default_factory=lambda: MappingProxyType({}))
 
     @property

@@ -43,7 +43,11 @@ def test_a_locked_set_has_a_hash_for_every_package_and_names_no_address(lock):
 
 @pytest.mark.parametrize(
     ("lock", "extras"),
-    [("base.txt", ["cpu", "embedded"]), ("dev.txt", ["cpu", "embedded", "eval", "dev"]), ("gpu.txt", ["gpu"])],
+    [
+        ("base.txt", ["cpu", "embedded"]),
+        ("dev.txt", ["cpu", "embedded", "eval", "studio", "dev"]),
+        ("gpu.txt", ["gpu"]),
+    ],
 )
 def test_a_locked_set_holds_what_pyproject_asks_for(lock, extras):
     project = PROJECT["project"]

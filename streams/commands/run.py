@@ -9,11 +9,19 @@ import click
 from streams.commands.options import broker_options, settings_of
 
 ROLES = ("trainer", "recommender")
+"""What runs where nothing is said."""
+ON_WISH = ("studio",)
+"""Roles that run where they are asked for."""
 
 
 @click.command(epilog="Example: marquee run --broker 127.0.0.1:9092 --role trainer")
 @broker_options
-@click.option("--role", type=click.Choice(ROLES), multiple=True, help="Only this role; may be repeated.")
+@click.option(
+    "--role",
+    type=click.Choice(ROLES + ON_WISH),
+    multiple=True,
+    help="Only this role; may be repeated. The studio runs only where it is named.",
+)
 def run(config: Path | None, broker: str | None, prefix: str | None, role: tuple[str, ...]) -> int:
     """Run the engine: a process for each role, started again when one ends, until Ctrl-C."""
     from streams.roles import app

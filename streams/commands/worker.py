@@ -7,11 +7,11 @@ from pathlib import Path
 import click
 
 from streams.commands.options import broker_options, settings_of
-from streams.commands.run import ROLES
+from streams.commands.run import ON_WISH, ROLES
 
 
 @click.command(hidden=True, epilog="Example: marquee worker trainer")
-@click.argument("role", type=click.Choice(ROLES))
+@click.argument("role", type=click.Choice(ROLES + ON_WISH))
 @broker_options
 @click.option("--embedded", is_flag=True, help="The broker is the demo's.")
 def worker(role: str, config: Path | None, broker: str | None, prefix: str | None, embedded: bool) -> None:

@@ -59,6 +59,12 @@ ACCESS: Final[dict[str, Access]] = {
         joins_group=True,
         checks=True,
     ),
+    "studio": Access(
+        reads=(topics.CONTENT_TASKS, topics.CONTENT_ASSETS, topics.ITEMS),
+        writes=(topics.CONTENT_ASSETS, topics.DEAD_LETTERS),
+        joins_group=True,
+        checks=True,
+    ),
     "topics": Access(checks=True, creates=True),
     "recommend": Access(reads=(topics.SLATES,), writes=(topics.REQUESTS,)),
     "verify": Access(

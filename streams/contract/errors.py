@@ -13,3 +13,7 @@ class EventTypeError(ContractError):
 
 class ArrayError(ContractError):
     """An array cannot go on the wire as it is."""
+
+
+class CueError(ContractError):
+    """A text is no subtitles."""

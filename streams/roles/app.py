@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Final
+from typing import TYPE_CHECKING, Any, Final
 
 from streams.connect import connection_of
 from streams.contract.topics import ERASURES, TOPICS, topic_name
@@ -15,6 +15,9 @@ from streams.roles.supervisor import Supervisor
 from streams.settings import Settings
 from streams.transport.reader import EXIT_AFTER_ERROR, EXIT_HELPLESS
 
+if TYPE_CHECKING:
+    from streams.transport.connection import Connection
+
 DRAIN_S: Final = 60.0
 """After SIGTERM a role may take so long: a trainer writes its last snapshot. A second signal ends it at once."""
 ROLES: Final = ("trainer", "recommender")
@@ -22,7 +25,6 @@ ROLES: Final = ("trainer", "recommender")
 
 def worker(role: str, settings: Settings, *, is_embedded: bool = False) -> None:
     """Run one role in this process until SIGTERM; waits for broker and snapshots first. Ends by SystemExit."""
-    from streams.durability.erasure_log import read_erasures
     from streams.transport import admin
     from streams.transport.bulk import run_worker
     from streams.transport.child import exit_with_stdin
@@ -31,19 +33,7 @@ def worker(role: str, settings: Settings, *, is_embedded: bool = False) -> None:
     connection = connection_of(settings, is_embedded=is_embedded)
     admin.wait_for_broker(connection, on_wait=_say)
     try:
-        wait_for_store(settings.snapshot_dir, on_wait=_say)
-        erasures = read_erasures(connection, topic_name(settings.prefix, ERASURES.name))
-        if role == "trainer":
-            from streams.processors import give_way
-            from streams.roles.trainer import Trainer
-
-            give_way()
-
-            app = Trainer(settings, is_embedded=is_embedded, erasures=erasures).app
-        else:
-            from streams.roles.recommender import RecommenderRole
-
-            app = RecommenderRole(settings, is_embedded=is_embedded, erasures=erasures).app
+        app = _app_of(role, settings, connection)
     except StoreUnavailableError as error:  # it went away while it was read: the next start waits for it
         _say(f"{role}: {error}")
         sys.exit(EXIT_AFTER_ERROR)
@@ -51,6 +41,27 @@ def worker(role: str, settings: Settings, *, is_embedded: bool = False) -> None:
         _say(f"{role}: {error}")
         sys.exit(EXIT_HELPLESS)
     run_worker(app)
+
+
+def _app_of(role: str, settings: Settings, connection: Connection) -> Any:
+    """The role's Faust app, over the state that it starts from."""
+    if role == "studio":
+        from streams.roles.studio import StudioRole
+
+        return StudioRole(settings, is_embedded=connection.is_embedded).app
+    from streams.durability.erasure_log import read_erasures
+
+    wait_for_store(settings.snapshot_dir, on_wait=_say)
+    erasures = read_erasures(connection, topic_name(settings.prefix, ERASURES.name))
+    if role == "trainer":
+        from streams.processors import give_way
+        from streams.roles.trainer import Trainer
+
+        give_way()
+        return Trainer(settings, is_embedded=connection.is_embedded, erasures=erasures).app
+    from streams.roles.recommender import RecommenderRole
+
+    return RecommenderRole(settings, is_embedded=connection.is_embedded, erasures=erasures).app
 
 
 def commands_for(

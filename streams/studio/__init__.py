@@ -1,0 +1,1 @@
+"""The studio: content tasks become checked files. Media in `media.py`, engines by capability, a process a job."""

@@ -1,0 +1,115 @@
+"""Where a task's media may come from: files under configured folders, and hosts on a list. Nothing else is opened."""
+
+from __future__ import annotations
+
+import http.client
+import ipaddress
+import socket
+import ssl
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+from urllib.parse import unquote, urlsplit
+
+from streams.studio.errors import SourceError
+
+CONNECT_S: Final = 20.0
+PIECE: Final = 1 << 20
+
+
+@dataclass(frozen=True, kw_only=True)
+class Sources:
+    """What may be read.
+
+    Attributes:
+      roots: folders; a file must lie in one of them once links are followed.
+      hosts: names that https addresses may have; none of them may lead to a private address.
+      most_bytes: of a file.
+    """
+
+    roots: Sequence[Path] = ()
+    hosts: Sequence[str] = ()
+    most_bytes: int = 8 << 30
+
+    def fetch(self, uri: str, workdir: Path) -> Path:
+        """A local file with what the address holds; a download goes to ``workdir``.
+
+        Raises:
+          SourceError: the address may not be read, or gives too much or nothing.
+        """
+        parts = urlsplit(uri)
+        if parts.scheme == "file" and parts.netloc in ("", "localhost"):
+            return self._file(unquote(parts.path))
+        if parts.scheme == "https":
+            return self._download(uri, workdir)
+        raise SourceError(f"expected a file: or https: address, got {uri[:200]!r}")
+
+    def _file(self, name: str) -> Path:
+        if "\0" in name or not name.startswith("/"):
+            raise SourceError("expected an absolute path in a file: address, got another")
+        real = Path(name).resolve()
+        if not any(real.is_relative_to(root.resolve()) for root in self.roots):
+            raise SourceError(f"expected a file under one of studio.roots, got {name[:200]!r}; add its folder there")
+        if not real.is_file():
+            raise SourceError(f"expected a file at {name[:200]!r}, got none")
+        if real.stat().st_size > self.most_bytes:
+            raise SourceError(f"expected at most {self.most_bytes} bytes, got {real.stat().st_size}: {name[:200]!r}")
+        return real
+
+    def _download(self, uri: str, workdir: Path) -> Path:
+        parts = urlsplit(uri)
+        host = parts.hostname or ""
+        if host not in self.hosts or parts.username is not None or parts.port not in (None, 443):
+            raise SourceError(f"expected an address on one of studio.hosts, got {uri[:200]!r}; add the host there")
+        path = workdir / ("source" + "".join(c for c in Path(parts.path).suffix if c.isalnum() or c == ".")[:8])
+        connection = _Pinned(host, public_address(host))
+        try:
+            connection.request("GET", (parts.path or "/") + (f"?{parts.query}" if parts.query else ""))
+            response = connection.getresponse()
+            if response.status != http.client.OK:
+                raise SourceError(
+                    f"expected {host} to give the file, got status {response.status}; no redirect is followed"
+                )
+            taken = 0
+            with path.open("wb") as file:
+                while piece := response.read(PIECE):
+                    taken += len(piece)
+                    if taken > self.most_bytes:
+                        raise SourceError(f"expected at most {self.most_bytes} bytes from {host}, got more")
+                    file.write(piece)
+        except (OSError, http.client.HTTPException) as error:
+            raise SourceError(f"expected {host} to answer, got: {error}") from error
+        finally:
+            connection.close()
+        return path
+
+
+def public_address(host: str) -> str:
+    """An address of a host, all of whose addresses are public.
+
+    Raises:
+      SourceError: it has none, or one that is private.
+    """
+    try:
+        found = {str(info[4][0]) for info in socket.getaddrinfo(host, 443, type=socket.SOCK_STREAM)}
+    except OSError as error:
+        raise SourceError(f"expected a host called {host}, got: {error}") from error
+    for address in found:
+        if not ipaddress.ip_address(address.partition("%")[0]).is_global:
+            raise SourceError(f"expected a public address of {host}, got {address}")
+    return min(found)
+
+
+class _Pinned(http.client.HTTPSConnection):
+    """Connects to the address that was judged, so that a second look-up cannot lead elsewhere."""
+
+    def __init__(self, host: str, address: str) -> None:
+        self._tls = ssl.create_default_context()
+        super().__init__(host, 443, timeout=CONNECT_S, context=self._tls)
+        self._address = address
+
+    def connect(self) -> None:
+        """TLS to the pinned address, with the certificate of the host's name."""
+        plain = socket.create_connection((self._address, 443), CONNECT_S)
+        self.sock = self._tls.wrap_socket(plain, server_hostname=self.host)

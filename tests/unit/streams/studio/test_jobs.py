@@ -1,0 +1,134 @@
+"""An engine that crashes, hangs or fails its checks gives way to the next; a call that is called off leaves nothing."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import os
+from collections.abc import Callable
+from pathlib import Path
+
+import msgspec
+import pytest
+
+from streams.contract.events import ContentTask, Gain, Item
+from streams.studio.jobs import carry_out
+from streams.studio.rendering import Errand
+
+pytestmark = pytest.mark.slow
+
+ENGINES = """
+import os, pathlib, signal, subprocess, sys, time
+from streams.studio.blurb import Extract
+from streams.studio.checks import Check
+from streams.studio.engines import Draft
+from streams.studio.errors import EngineError
+
+class Crashing(Extract):
+    name = "crashing"
+    def produce(self, job, workdir):
+        os.kill(os.getpid(), signal.SIGSEGV)
+
+class Hanging(Extract):
+    name = "hanging"
+    def produce(self, job, workdir):
+        child = subprocess.Popen([sys.executable, "-c", "import time; time.sleep(600)"])
+        pathlib.Path(workdir, "..", "..", "pids").resolve().write_text(f"{os.getpid()} {child.pid}")
+        time.sleep(600)
+
+class Hungry(Extract):
+    name = "hungry"
+    def produce(self, job, workdir):
+        held = bytearray(64 << 30)
+
+class Failing(Extract):
+    name = "failing"
+    def produce(self, job, workdir):
+        path = pathlib.Path(workdir, "x.txt")
+        path.write_text("x")
+        bad = Check(name="taste", value=0.1, is_ok=False, expected=">= 0.5")
+        return Draft(path=str(path), media_type="text/plain", suffix=".txt", checks=[bad])
+
+class Absent(Extract):
+    name = "absent"
+    def available(self):
+        return "no licence key"
+
+crashing, hanging, hungry, failing, absent = Crashing(), Hanging(), Hungry(), Failing(), Absent()
+"""
+TASK = ContentTask(
+    task_id="t", kind="blurb", item_id="i", expected_gain=Gain(metric="m", value=0.0, interval=(0.0, 0.0)), spec={}
+)
+ErrandOf = Callable[..., Errand]
+
+
+@pytest.fixture
+def errand(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> ErrandOf:
+    (tmp_path / "odd_engines.py").write_text(ENGINES)
+    monkeypatch.setenv("PYTHONPATH", str(tmp_path))
+
+    def make(*names: str, **changes: object) -> Errand:
+        made = Errand(
+            task=TASK, item=Item(item_id="i", title="Title", text="A film of some length."), seed=1,
+            workdir=str(tmp_path / "work"), engines=[f"odd_engines:{name}" for name in names],
+        )  # fmt: skip
+        return msgspec.structs.replace(made, **changes)
+
+    return make
+
+
+def is_alive(pid: int) -> bool:
+    with contextlib.suppress(OSError):
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
+    return False
+
+
+async def test_engines_that_cannot_give_way_in_their_order(errand: ErrandOf) -> None:
+    outcome = await carry_out(errand("absent", "crashing", "hungry", "failing"), deadline_s=60.0)
+    assert outcome.draft is not None
+    assert outcome.engine["name"] == "extract"
+    assert Path(outcome.draft.path).read_text() == "A film of some length.\n"
+
+
+async def test_one_that_does_not_end_is_stopped_with_what_it_started(errand: ErrandOf, tmp_path: Path) -> None:
+    outcome = await carry_out(errand("hanging", seconds=15.0), deadline_s=15.0)
+    assert outcome.engine.get("name") == "extract"
+    assert not any(map(is_alive, map(int, (tmp_path / "pids").read_text().split())))
+
+
+async def test_the_reason_names_each_engine_and_its_figure(errand: ErrandOf) -> None:
+    wanted = errand("absent", "crashing", "failing")
+    empty = msgspec.structs.replace(wanted, item=Item(item_id="i"))
+    outcome = await carry_out(empty, deadline_s=60.0)
+    assert outcome.draft is None
+    assert not outcome.refused
+    for words in ("no licence key", "crashing: expected an outcome", "check taste failed", "empty record"):
+        assert words in (outcome.reason or "")
+    assert outcome.figures == {"taste": 0.1}
+
+
+async def test_a_source_outside_the_lists_is_refused(errand: ErrandOf) -> None:
+    task = msgspec.structs.replace(TASK, kind="cut", spec={"source": "file:///etc/hostname"})
+    outcome = await carry_out(errand(task=task), deadline_s=60.0)
+    assert outcome.refused
+    assert "studio.roots" in (outcome.reason or "")
+
+
+async def test_there_is_no_engine_for_a_dub(errand: ErrandOf) -> None:
+    outcome = await carry_out(errand(task=msgspec.structs.replace(TASK, kind="dub")), deadline_s=60.0)
+    assert (outcome.refused, outcome.reason) == (True, "expected an engine for dub, got none")
+
+
+async def test_a_call_that_is_called_off_leaves_no_process(errand: ErrandOf, tmp_path: Path) -> None:
+    work = asyncio.create_task(carry_out(errand("hanging"), deadline_s=600.0))
+    async with asyncio.timeout(100):
+        while not (tmp_path / "pids").exists() or not (tmp_path / "pids").read_text():
+            await asyncio.sleep(0.05)
+    work.cancel()
+    with contextlib.suppress(asyncio.CancelledError):
+        await work
+    pids = [int(word) for word in (tmp_path / "pids").read_text().split()]
+    async with asyncio.timeout(60):
+        while any(map(is_alive, pids)):
+            await asyncio.sleep(0.05)
+    assert os.getpid() not in pids
