@@ -30,7 +30,7 @@ def limit(engine: Fed, spec: topics.TopicSpec, largest: str) -> None:
     """Has the broker refuse larger records of a topic."""
     entry = ConfigEntry("max.message.bytes", largest, incremental_operation=AlterConfigOpType.SET)
     resource = ConfigResource(ResourceType.TOPIC, engine.name(spec), incremental_configs=[entry])
-    admin = AdminClient({"bootstrap.servers": engine.kafka.bootstrap})
+    admin = AdminClient({"bootstrap.servers": engine.kafka.bootstrap, "log_level": 0})
     (done,) = admin.incremental_alter_configs([resource]).values()
     done.result(30)
 

@@ -10,8 +10,9 @@ from confluent_kafka.admin import AdminClient
 
 from streams.contract import codec, topics
 from streams.contract.events import Slate
+from streams.transport.reader import EXIT_HELPLESS
 from tests.conftest import Kafka
-from tests.e2e.running import decoded
+from tests.e2e.running import WAIT_S, decoded
 from tests.factories import make_request
 from tests.faults.fed import Fed
 
@@ -35,7 +36,7 @@ def fed(kafka: Kafka, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Fed]
 
 def remove(engine: Fed, spec: topics.TopicSpec) -> None:
     """Removes all records of a topic."""
-    admin = AdminClient({"bootstrap.servers": engine.kafka.bootstrap})
+    admin = AdminClient({"bootstrap.servers": engine.kafka.bootstrap, "log_level": 0})
     places = [TopicPartition(engine.name(spec), partition, end) for partition, end in engine.ends(spec).items()]
     for done in admin.delete_records(places).values():
         done.result(30)
@@ -87,3 +88,15 @@ def test_a_ledger_emptied_under_a_running_trainer_stops_nothing_and_a_snapshot_g
     fed.wait_until_learned(fed.produced)
     assert "worker ends" not in fed.words()
     assert fed.stop() == 0
+
+
+def test_a_trainer_whose_ledger_was_emptied_since_its_snapshot_stops_with_a_word(fed: Fed) -> None:
+    said = len(fed.words())
+    remove(fed, topics.LEDGER)
+    fed.start("trainer")
+    assert fed.process is not None
+    assert fed.process.wait(WAIT_S) == EXIT_HELPLESS
+    fed.process = None
+    words = "\n".join(fed.since(said))
+    assert "worker ends, and needs a decision of yours" in words
+    assert "Traceback" not in words

@@ -50,7 +50,7 @@ class Stormy(Fed):
         """User -> item -> partition and offset of an acknowledged interaction."""
         self.is_over = threading.Event()
         self.failures: list[BaseException] = []
-        self.admin = AdminClient({"bootstrap.servers": self.kafka.bootstrap})
+        self.admin = AdminClient({"bootstrap.servers": self.kafka.bootstrap, "log_level": 0})
 
     def flow(self) -> None:
         """Interactions, and a request of each of their users, until it is over; keeps what went wrong."""
