@@ -12,6 +12,7 @@ import time
 import pytest
 
 from deploy.kafka import kafka_up
+from streams.transport.patience import REMIND_S
 from tests.faults.conftest import PORTION
 from tests.faults.fed import Fed, has_taken, verified
 
@@ -22,9 +23,13 @@ MOST_LINES = 30
 """For an outage and all that follows from it; without patience the clients say hundreds a second."""
 
 
-def go_through(engine: Fed, *, is_abrupt: bool) -> list[str]:
-    """An outage with interactions under way before and during it; gives what was said until slates were back."""
-    said = len(engine.words())
+def go_through(engine: Fed, *, is_abrupt: bool) -> tuple[list[str], float]:
+    """An outage with interactions under way before and during it.
+
+    Returns:
+      What was said until slates were back and all was learned, and how long that took, seconds.
+    """
+    said, began_s = len(engine.words()), time.monotonic()
     before, during = engine.portion(PORTION), engine.portion(PORTION)
     with concurrent.futures.ThreadPoolExecutor(1) as producing:
         under_way = producing.submit(engine.act, *before)
@@ -40,18 +45,17 @@ def go_through(engine: Fed, *, is_abrupt: bool) -> list[str]:
     slate = engine.slate_that(lambda slate: has_taken(slate, places), "interactions of the outage taken", user_id)
     assert slate.items
     engine.wait_until_learned(engine.produced)
-    return engine.since(said)
+    return engine.since(said), time.monotonic() - began_s
 
 
 @pytest.mark.parametrize("is_abrupt", [True, False], ids=["crash", "in order"])
 def test_after_an_outage_slates_come_again_and_one_line_says_what_was(fed: Fed, is_abrupt: bool) -> None:
-    lines = go_through(fed, is_abrupt=is_abrupt)
+    lines, took_s = go_through(fed, is_abrupt=is_abrupt)
     words = "\n".join(lines)
-    print(words)
-    assert 1 <= words.count("went away; waiting for it") <= ROLES * (2 + OUTAGE_S / 10)
+    assert 1 <= words.count("went away; waiting for it") <= ROLES * (2 + took_s / REMIND_S)
     assert "is back after" in words or "no Kafka broker at" in words  # a role that gave up is started again, and waits
     assert "Traceback" not in words
-    assert len(lines) <= MOST_LINES + OUTAGE_S
+    assert len(lines) <= MOST_LINES + took_s
 
 
 def test_nothing_was_lost_and_the_states_are_those_of_an_undisturbed_replay(fed: Fed) -> None:
