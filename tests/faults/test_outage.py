@@ -16,7 +16,7 @@ from streams.transport.patience import REMIND_S
 from tests.faults.conftest import PORTION
 from tests.faults.fed import Fed, has_taken, verified
 
-OUTAGE_S = float(os.environ.get("OUTAGE", "8"))
+OUTAGE_S = float(os.environ.get("OUTAGE", "5"))
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(600 + 6 * OUTAGE_S)]
 ROLES = 2
 MOST_LINES = 30

@@ -28,7 +28,7 @@ from tests.e2e.running import WAIT_S, decoded
 from tests.factories import make_request
 from tests.faults.fed import Fed, command, environment, has_taken, learned_all
 
-STORM = int(os.environ.get("STORM", "4"))
+STORM = int(os.environ.get("STORM", "2"))
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(600 + 60 * STORM)]
 PORTION = 400
 LOG = 2_000 + 1_500 * STORM
