@@ -24,6 +24,8 @@ CLIENTS: Final = (
 )  # fmt: skip
 _NO_CONNECTION: Final = ("Unable connect to node", "Unable to update metadata")
 """What a client says when nobody is there."""
+_LOST: Final = "KafkaConnectionError"
+"""A connection ended: no news if the next one stands, and if not, that is said."""
 _FOLLOWS: Final = (
     "Failed fetch messages", "Got error produce response", "Group Coordinator Request failed", "Heartbeat",
     "arking the coordinator dead", "marking coordinator dead", "Unable to request metadata", "is overlapping",
@@ -54,6 +56,10 @@ class Away:
         self._said_s, self._is_told = now_s, True
         since = f", for {now_s - self._since_s:.0f} s now" if now_s > self._since_s else ""
         return f"the Kafka broker at {self.where} went away; waiting for it{since}"
+
+    def lost(self, now_s: float) -> None:
+        """A connection ended; whether anybody is there shows soon."""
+        self._failed_s = now_s
 
     def answered(self, now_s: float) -> str | None:
         """A broker answered: the line to say, if an outage was told and is over."""
@@ -104,4 +110,6 @@ def _may_pass(record: logging.LogRecord) -> bool:
         if line := _away.failed(now_s):
             log.warning("%s", line)
         return False
+    if _LOST in said:
+        _away.lost(now_s)
     return not (_away.is_near(now_s) and any(words in said for words in _FOLLOWS))

@@ -2,40 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-
 import pytest
 from confluent_kafka import TopicPartition
 from confluent_kafka.admin import AdminClient
 
 from streams.contract import codec, topics
 from streams.contract.events import Slate
-from tests.conftest import Kafka
-from tests.e2e.running import decoded
+from streams.transport.reader import EXIT_HELPLESS
+from tests.e2e.running import WAIT_S, decoded
 from tests.factories import make_request
+from tests.faults.conftest import PORTION
 from tests.faults.fed import Fed
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(600)]
-PORTION = 200
-
-
-@pytest.fixture(scope="module")
-def fed(kafka: Kafka, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Fed]:
-    engine = Fed(kafka, tmp_path_factory.mktemp("removed"), most=PORTION * 4)
-    try:
-        engine.list_items(engine.items, at_ms=engine.start_ms)
-        engine.act(*engine.portion(PORTION))
-        engine.start()
-        engine.wait_until_learned(engine.produced)
-        engine.slate(engine.events[0].user_id)
-        yield engine
-    finally:
-        engine.close()
 
 
 def remove(engine: Fed, spec: topics.TopicSpec) -> None:
     """Removes all records of a topic."""
-    admin = AdminClient({"bootstrap.servers": engine.kafka.bootstrap})
+    admin = AdminClient({"bootstrap.servers": engine.kafka.bootstrap, "log_level": 0})
     places = [TopicPartition(engine.name(spec), partition, end) for partition, end in engine.ends(spec).items()]
     for done in admin.delete_records(places).values():
         done.result(30)
@@ -54,11 +38,12 @@ def asked(engine: Fed, stem: str) -> set[str]:
 
 
 def test_requests_that_were_removed_stop_nobody(fed: Fed) -> None:
-    pids = fed.pid("trainer"), fed.pid("recommender")
+    said, pids = len(fed.words()), (fed.pid("trainer"), fed.pid("recommender"))
     remove(fed, topics.REQUESTS)
     later = asked(fed, "after")
     fed.wait(lambda: answered(fed, later), "later requests answered")
     assert (fed.pid("trainer"), fed.pid("recommender")) == pids
+    assert "worker ends" not in "\n".join(fed.since(said))
 
 
 def test_a_recommender_that_starts_behind_removed_requests_goes_on_with_the_next(fed: Fed) -> None:
@@ -69,12 +54,13 @@ def test_a_recommender_that_starts_behind_removed_requests_goes_on_with_the_next
     fed.start()
     later = asked(fed, "later")
     fed.wait(lambda: answered(fed, later), "later requests answered")
-    assert "retention removed" in "\n".join(fed.since(said))
-    assert "worker ends" not in fed.words()
+    words = "\n".join(fed.since(said))
+    assert "retention removed" in words
+    assert "worker ends" not in words
 
 
 def test_a_ledger_emptied_under_a_running_trainer_stops_nothing_and_a_snapshot_goes_on_from_its_end(fed: Fed) -> None:
-    trainer = fed.pid("trainer")
+    said, trainer = len(fed.words()), fed.pid("trainer")
     fed.act(*fed.portion(PORTION))
     fed.wait_until_learned(fed.produced)
     remove(fed, topics.LEDGER)
@@ -85,5 +71,17 @@ def test_a_ledger_emptied_under_a_running_trainer_stops_nothing_and_a_snapshot_g
     fed.start("trainer")
     fed.act(*fed.portion(PORTION))
     fed.wait_until_learned(fed.produced)
-    assert "worker ends" not in fed.words()
+    assert "worker ends" not in "\n".join(fed.since(said))
     assert fed.stop() == 0
+
+
+def test_a_trainer_whose_ledger_was_emptied_since_its_snapshot_stops_with_a_word(fed: Fed) -> None:
+    said = len(fed.words())
+    remove(fed, topics.LEDGER)
+    fed.start("trainer")
+    assert fed.process is not None
+    assert fed.process.wait(WAIT_S) == EXIT_HELPLESS
+    fed.process = None
+    words = "\n".join(fed.since(said))
+    assert "worker ends, and needs a decision of yours" in words
+    assert "Traceback" not in words

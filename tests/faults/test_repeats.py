@@ -17,7 +17,7 @@ from streams.contract.events import Interaction
 from tests.conftest import Kafka
 from tests.faults.fed import Fed, verified
 
-REPEATS = int(os.environ.get("REPEATS", "3"))
+REPEATS = int(os.environ.get("REPEATS", "2"))
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(600 + 10 * REPEATS)]
 WINDOW, BATCH = 100, 64
 FIRST = 300

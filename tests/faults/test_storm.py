@@ -28,7 +28,7 @@ from tests.e2e.running import WAIT_S, decoded
 from tests.factories import make_request
 from tests.faults.fed import Fed, command, environment, has_taken, learned_all
 
-STORM = int(os.environ.get("STORM", "4"))
+STORM = int(os.environ.get("STORM", "2"))
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(600 + 60 * STORM)]
 PORTION = 400
 LOG = 2_000 + 1_500 * STORM
@@ -50,7 +50,7 @@ class Stormy(Fed):
         """User -> item -> partition and offset of an acknowledged interaction."""
         self.is_over = threading.Event()
         self.failures: list[BaseException] = []
-        self.admin = AdminClient({"bootstrap.servers": self.kafka.bootstrap})
+        self.admin = AdminClient({"bootstrap.servers": self.kafka.bootstrap, "log_level": 0})
 
     def flow(self) -> None:
         """Interactions, and a request of each of their users, until it is over; keeps what went wrong."""

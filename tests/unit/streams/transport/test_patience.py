@@ -47,6 +47,7 @@ def test_what_clients_say_of_connections_is_left_out_and_everything_else_is_not(
     patience.say_it_once("k:9092")
     try:
         fetcher.error("Failed fetch messages from %s: %s", 1, "an error without an outage")
+        fetcher.error("Failed fetch messages from %s: %s", 1, "KafkaConnectionError: Connection at k:9092 closed")
         for _ in range(500):
             client.error("Unable connect to node with id %s: %s", 1, "refused")
             fetcher.error("Failed fetch messages from %s: %s", 1, "NodeNotReadyError")
