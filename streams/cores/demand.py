@@ -183,7 +183,7 @@ class Demand:
             views.append(("dub", item, needs, "", ""))
             if not set(languages) & set(tracks.read):
                 views.append(("subtitles", item, needs, "", ""))
-        else:
+        elif not languages or not tracks.own or tracks.own in languages:  # a dub is not held against the film itself
             views.append(("cut", item, "", segment, on) if tracks.is_long else ("finish", "", "", segment, on))
             if languages:
                 views.append(("served", item, "", "", ""))

@@ -161,10 +161,13 @@ class Planner:
         if end_ms // DAY_MS != self.day:
             self.day, self.spent = end_ms // DAY_MS, {}
         self.open = {task_id: task for task_id, task in self.open.items() if task.not_after_ms > end_ms}
-        tasks = [self._take_back(task_id) for task_id in sorted(self.open) if not self._is_wanted(self.open[task_id])]
-        wishes = [(wish, *self._wanted(wish)) for wish in wishes_of(self.demand, self.made, self.config.rules, end_ms)]
-        for wish, task_id, spec in sorted(wishes, key=lambda one: (-one[0].priority, one[1])):
+        found = wishes_of(self.demand, self.made, self.config.rules, end_ms)
+        wishes = {task_id: (wish, spec) for wish in found for task_id, spec in [self._wanted(wish)]}
+        tasks = [self._take_back(task_id) for task_id in sorted(self.open) if task_id not in wishes]
+        for task_id, (wish, spec) in sorted(wishes.items(), key=lambda one: (-one[1][0].priority, one[0])):
             old = self.open.get(task_id)
+            if old is None and not wish.is_sure:
+                continue
             if old is not None and abs(wish.priority - old.priority) < self.config.moved * max(old.priority, 1e-9):
                 continue
             if self._may_spend(wish.kind):
@@ -180,13 +183,6 @@ class Planner:
     def _may_spend(self, kind: ContentKind) -> bool:
         config = self.config
         return sum(self.spent.values()) < config.day_budget and self.spent.get(kind, 0) < config.kind_budgets[kind]
-
-    def _is_wanted(self, task: Open) -> bool:
-        tracks = self.demand.items.get(task.key[1])
-        if tracks is None or not tracks.may_be_shown(self.ended_ms):
-            return False
-        has = {"dub": tracks.heard, "subtitles": tracks.read + tracks.heard, "blurb": tracks.told}
-        return task.key[2] not in has.get(task.key[0], ())
 
     def _wanted(self, wish: Wish) -> tuple[str, dict[str, Any]]:
         """A wish's task id and spec. The variant rises with each asset made, so that the next one is another task."""

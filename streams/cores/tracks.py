@@ -45,24 +45,25 @@ class Tracks(msgspec.Struct, kw_only=True):
     """One item as the planner knows it.
 
     Attributes:
-      heard: languages of its sound. read: of its subtitles. told: of its texts; all primary subtags, sorted.
+      heard: languages of its sound, primary subtags, sorted. read: of its subtitles. told: of the catalogue's texts.
       is_long: long enough for a cut. until_ms, from_ms: when it may be shown; None is open.
       start_ms: event time of the first interaction with it; None before.
       since_ms: per kind, or kind and audience, when that last changed: evidence is counted from there.
       made: per kind and audience, how many assets of ours it has.
-      base: languages heard, read and told without those.
+      base: languages heard and read without those. own: language of the original sound; empty where unknown.
     """
 
     heard: tuple[str, ...]
     read: tuple[str, ...]
     told: tuple[str, ...]
     is_long: bool
+    own: str
     from_ms: int | None
     until_ms: int | None
     start_ms: int | None = None
     since_ms: dict[str, int] = {}
     made: dict[str, int] = {}
-    base: tuple[tuple[str, ...], tuple[str, ...], tuple[str, ...]] = ((), (), ())
+    base: tuple[tuple[str, ...], tuple[str, ...]] = ((), ())
 
     def may_be_shown(self, now_ms: int) -> bool:
         """Whether the item is available at this time."""
@@ -95,12 +96,12 @@ class Tracks(msgspec.Struct, kw_only=True):
         self._join()
 
     def _join(self) -> None:
-        languages = {"dub": list(self.base[0]), "subtitles": list(self.base[1]), "blurb": list(self.base[2])}
+        languages = {"dub": list(self.base[0]), "subtitles": list(self.base[1])}
         for name in self.made:
             kind, language, *_ = name.split(SEPARATOR)
             if kind in languages and language:
                 languages[kind].append(language)
-        self.heard, self.read, self.told = (sorted_languages(found) for found in languages.values())
+        self.heard, self.read = (sorted_languages(found) for found in languages.values())
 
 
 def name_of(kind: str, audience: Audience) -> str:
@@ -119,7 +120,7 @@ def tracks_of(item: Item, *, long_s: float) -> Tracks:
     read = sorted_languages(_languages(item.assets, "subtitles", own))
     told = sorted_languages([own, *_languages(item.assets, "blurb", own)])
     return Tracks(
-        heard=heard, read=read, told=told, base=(heard, read, told),
+        heard=heard, read=read, told=told, base=(heard, read), own=own,
         is_long=item.duration_s is not None and item.duration_s >= long_s,
         from_ms=item.available_from_ms, until_ms=item.available_until_ms,
     )  # fmt: skip

@@ -6,6 +6,7 @@ chances, successes and expected rates are.
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Final
@@ -26,7 +27,8 @@ METRIC: Final[Mapping[str, str]] = {
     "blurb": "clicks", "image": "clicks", "cut": "completions", "dub": "completions", "subtitles": "completions",
 }  # fmt: skip
 AT: Final[Floats] = np.array([0.05, 0.25, 0.95])
-LIKED: Final = 0.8
+WELL_SHOWN: Final = 1 / 3
+LIKED: Final = 0.6
 """A picture or a text is not what is missing where those who start finish less often than this share of the usual."""
 
 
@@ -36,12 +38,14 @@ class WishRules:
 
     Attributes:
       least_chances: whole chances that a cell needs. margin: it must be so far below 1 to be deprived at all.
-      confidence: with at least this probability. horizon_days: of the gain. least_gain: smaller ones are no wish.
+      confidence: with at least this probability. keeps: a task that was published stands down to this one.
+      horizon_days: of the gain. least_gain: smaller ones are no wish.
     """
 
     least_chances: int = 30
     margin: float = 0.1
     confidence: float = 0.99
+    keeps: float = 0.9
     horizon_days: float = 30.0
     least_gain: float = 1.0
 
@@ -52,7 +56,7 @@ class Wish:
 
     Attributes:
       value, low, high: expected gain and its 90 % interval. priority: its lower quartile, by which wishes are ranked.
-      made: what an asset for it would be compared with.
+      is_sure: enough for a new task. made: what an asset for it would be compared with.
     """
 
     key: Key
@@ -60,6 +64,7 @@ class Wish:
     low: float
     high: float
     priority: float
+    is_sure: bool
     made: Made
     evidence: tuple[dict[str, Any], ...]
 
@@ -86,12 +91,24 @@ def wishes_of(demand: Demand, made: Mapping[str, Made], rules: WishRules, now_ms
     """All wishes at this moment of event time, in no particular order; call it at a window's end."""
     clicks = Clicks(demand)
     served = Served(demand)
+    tables = {kind: _table(demand, kind, clicks, served, now_ms) for kind in KINDS}
     found: list[Wish] = []
-    for kind in KINDS:
-        table = _table(demand, kind, clicks, served, now_ms)
+    for kind, table in tables.items():
         if table is not None:
+            if kind in SHOWN_KINDS and (pictures := tables["image"]) is not None:
+                table = dataclasses.replace(table, e=table.e * _reached(pictures))
             found += _judged(demand, kind, table, recoveries(demand, made, kind, clicks), rules, now_ms)
     return found
+
+
+def _reached(pictures: _Table) -> float:
+    """The ratio that `WELL_SHOWN` of the items reach with those who can read about them: what a good picture does.
+
+    Places' rates are means over good and bad pictures alike, so a good one is above 1.
+    """
+    likelihood = np.exp(estimates.log_likelihood(pictures.n, pictures.s, pictures.e))
+    prior = estimates.prior_of(likelihood, pictures.n)[None, :]
+    return float(estimates.quantiles_of(prior, np.array([1 - WELL_SHOWN]))[0, 0])
 
 
 def _judged(
@@ -107,7 +124,7 @@ def _judged(
     chances = estimates.posterior(likelihood, estimates.audience_priors(likelihood, audience, prior)[audience])
     sure = estimates.share_below(chances, 1 - rules.margin)
     seen = demand.cells.whole[table.rows, :TAKEN].sum(axis=1)
-    wanted = np.flatnonzero((sure >= rules.confidence) & (seen >= rules.least_chances))
+    wanted = np.flatnonzero((sure >= rules.keeps) & (seen >= rules.least_chances))
     if not len(wanted):
         return []
     chances, e, n = chances[wanted], table.e[wanted], table.n[wanted]
@@ -147,8 +164,8 @@ def _judged(
         )  # fmt: skip
         found.append(
             Wish(
-                key=key, value=_short(gain.mean[i]), low=low, high=high, priority=priority, made=before,
-                evidence=evidence,
+                key=key, value=_short(gain.mean[i]), low=low, high=high, priority=priority,
+                is_sure=bool(sure[at] >= rules.confidence), made=before, evidence=evidence,
             )
         )  # fmt: skip
     return found
