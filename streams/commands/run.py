@@ -8,15 +8,19 @@ import click
 
 from streams.commands.options import broker_options, settings_of
 
-ROLES = ("trainer", "recommender")
+ROLES = ("trainer", "recommender", "planner")
 
 
 @click.command(epilog="Example: marquee run --broker 127.0.0.1:9092 --role trainer")
 @broker_options
 @click.option("--role", type=click.Choice(ROLES), multiple=True, help="Only this role; may be repeated.")
 def run(config: Path | None, broker: str | None, prefix: str | None, role: tuple[str, ...]) -> int:
-    """Run the engine: a process for each role, started again when one ends, until Ctrl-C."""
+    """Run the engine: a process for each role, started again when one ends, until Ctrl-C.
+
+    The planner is one of them where the settings say `[planner] enabled`, or with `--role planner`.
+    """
     from streams.roles import app
 
     settings = settings_of(config=config, broker=broker, prefix=prefix)
-    return app.run(role or ROLES, settings, config=config, say=lambda line: click.echo(line, err=True))
+    usual = (*app.ROLES, "planner") if settings.planner.enabled else app.ROLES
+    return app.run(role or usual, settings, config=config, say=lambda line: click.echo(line, err=True))

@@ -56,8 +56,15 @@ ACCESS: Final[dict[str, Access]] = {
         joins_group=True,
         checks=True,
     ),
+    "planner": Access(
+        reads=(topics.ITEMS, topics.USERS, topics.CONTENT_ASSETS, topics.INTERACTIONS),
+        writes=(topics.CONTENT_TASKS,),
+        joins_group=True,
+        checks=True,
+    ),
     "topics": Access(checks=True, creates=True),
     "recommend": Access(reads=(topics.SLATES,), writes=(topics.REQUESTS,)),
+    "tasks": Access(reads=(topics.CONTENT_TASKS, topics.CONTENT_ASSETS)),
     "verify": Access(reads=(topics.LEDGER, topics.ITEMS, topics.USERS, topics.INTERACTIONS), checks=True),
     "replay": Access(writes=(topics.ITEMS, topics.INTERACTIONS)),
     "dlq": Access(

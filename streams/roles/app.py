@@ -17,6 +17,7 @@ from streams.transport.reader import EXIT_HELPLESS
 DRAIN_S: Final = 60.0
 """After SIGTERM a role may take so long: a trainer writes its last snapshot. A second signal ends it at once."""
 ROLES: Final = ("trainer", "recommender")
+"""What every engine runs; `streams.commands.run.ROLES` has those that may be asked for besides."""
 
 
 def worker(role: str, settings: Settings, *, is_embedded: bool = False) -> None:
@@ -35,6 +36,10 @@ def worker(role: str, settings: Settings, *, is_embedded: bool = False) -> None:
             give_way()
 
             app = Trainer(settings, is_embedded=is_embedded).app
+        elif role == "planner":
+            from streams.roles.planner import PlannerRole
+
+            app = PlannerRole(settings, is_embedded=is_embedded).app
         else:
             from streams.roles.recommender import RecommenderRole
 
