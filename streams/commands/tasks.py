@@ -52,7 +52,8 @@ def ls(
         gain = one.task.expected_gain
         table.add_row(
             one.task.task_id[:12], one.task.kind, printable(one.task.item_id), printable(audience_words(one.task)),
-            f"{gain.value:.1f} {printable(gain.metric)}", f"{gain.interval[0]:.1f} to {gain.interval[1]:.1f}", one.state,
+            f"{gain.value:.1f} {printable(gain.metric)}", f"{gain.interval[0]:.1f} to {gain.interval[1]:.1f}",
+            one.state,
         )  # fmt: skip
     console = Console()
     console.print(table)

@@ -159,6 +159,8 @@ def gains(
       chances: posterior of the ratio. e: expected rate. n: chances seen, faded. exposure_days: in how many days.
       recovery_mean, recovery_sd: of the next asset. at: probabilities.
     """
+    if not len(e):
+        return Gains(np.zeros(0), np.zeros((0, len(at))))
     gap = np.maximum(0.0, 1.0 - quantiles_of(chances, _PROBABILITIES)) * e[:, None]
     shape = n + 0.5
     cube = 1 - 1 / (9 * shape[:, None]) + _NORMAL[None, :] / (3 * np.sqrt(shape[:, None]))
@@ -166,8 +168,6 @@ def gains(
     closes = np.clip(recovery_mean[:, None] + recovery_sd[:, None] * _NORMAL[None, :], 0.0, 1.25)
     all_of = gap[:, :, None, None] * per_day[:, None, :, None] * closes[:, None, None, :]
     flat = all_of.reshape(len(e), -1) * horizon_days
-    if not len(e):
-        return Gains(np.zeros(0), np.zeros((0, len(at))))
     return Gains(flat.mean(axis=1), np.quantile(flat, at, axis=1).T)
 
 
