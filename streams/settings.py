@@ -191,7 +191,7 @@ class PlannerSettings(Checked):
     cut_budget: int = whole(10, least=0)
     dub_budget: int = whole(10, least=0)
     subtitles_budget: int = whole(30, least=0)
-    confidence: float = share(0.99)
+    confidence: float = share(0.998)
     long_minutes: int = whole(40, least=1)
     max_cells: int = whole(200_000, least=1_000)
     max_users: int = whole(1_000_000, least=1_000)

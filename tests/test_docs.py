@@ -193,7 +193,9 @@ def cell_words(text: str) -> list[str]:
     return [word for row in table(text) for word in re.findall(r"`([^`]+)`", row[0])]
 
 
-@pytest.mark.parametrize("title", ["Top of the file", "[security]", "[trainer]", "[recommender]", "[slates]"])
+@pytest.mark.parametrize(
+    "title", ["Top of the file", "[security]", "[trainer]", "[recommender]", "[slates]", "[planner]"]
+)
 def test_each_setting_is_documented(title: str) -> None:
     documented = table(section(title, OPERATIONS))[1:]
     expected = setting_rows()["" if title == "Top of the file" else title.strip("[]")]
@@ -202,7 +204,7 @@ def test_each_setting_is_documented(title: str) -> None:
 
 
 def test_every_table_of_settings_has_its_section() -> None:
-    assert set(setting_rows()) == {"", "security", "trainer", "recommender", "slates"}
+    assert set(setting_rows()) == {"", "security", "trainer", "recommender", "slates", "planner"}
 
 
 @pytest.mark.parametrize("name", MODEL_TABLES)

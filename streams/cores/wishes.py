@@ -44,7 +44,7 @@ class WishRules:
 
     least_chances: int = 30
     margin: float = 0.1
-    confidence: float = 0.99
+    confidence: float = 0.998
     keeps: float = 0.9
     horizon_days: float = 30.0
     least_gain: float = 1.0
