@@ -168,10 +168,6 @@ class Demand:
         gone: float = 1 - 0.5 ** (max(0, now_ms - start_ms) / self.half_life_ms)
         return max(1.0, mean_days * gone)
 
-    def forget_routes(self) -> None:
-        """After rows have moved."""
-        self._routes.clear()
-
     def _route(self, tracks: Tracks, item: str, who: Profile, surface: str | None, asset: str | None) -> _Route:
         languages, segment = who
         on = surface or ""

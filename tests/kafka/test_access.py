@@ -126,12 +126,13 @@ def test_the_rights_of_the_commands_are_enough(
     guarded: Guarded, call: Call, capsys: pytest.CaptureFixture[str]
 ) -> None:
     prefix = guarded.topic("rights")
-    for who in ("topics", "replay", "dlq"):
+    for who in ("topics", "replay", "dlq", "tasks"):
         guarded.let_in(who, prefix)
     assert call("topics", prefix, "topics", "create", "--replication", "1") == 0
     assert call("topics", prefix, "topics") == 0
     assert call("replay", prefix, "replay", "movietweetings", "--limit", "10") == 0
     assert call("dlq", prefix, "dlq", "redrive", "--yes", "--json") == 0
+    assert call("tasks", prefix, "tasks", "ls", "--json") == 0
     assert capsys.readouterr().err == ""
 
 
@@ -140,7 +141,7 @@ def test_nobody_can_do_more_and_is_told_so(guarded: Guarded, call: Call, capsys:
     admin.create_topics(Connection(bootstrap=guarded.bootstrap), TOPICS, prefix=prefix, replication=1)
     for spec in TOPICS:
         publish(Connection(bootstrap=guarded.bootstrap), topics.topic_name(prefix, spec.name))
-    for who in ("recommender", "trainer", "verify"):
+    for who in ("recommender", "trainer", "verify", "planner"):
         guarded.let_in(who, prefix)
         mine = guarded.connection(who, prefix)
         access = ACCESS[who]
