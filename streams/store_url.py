@@ -38,6 +38,10 @@ class StoreUrl:
     def __str__(self) -> str:
         return f"{self.protocol}://{self.path}"
 
+    def __truediv__(self, name: str) -> StoreUrl:
+        """A folder in it, as of a path."""
+        return StoreUrl(self.protocol, f"{self.path}/{name}")
+
 
 def store_of(text: str) -> Path | StoreUrl:
     """The folder or the object store that a text names; ``file:`` and ``local:`` addresses are folders.

@@ -8,8 +8,8 @@ import click
 
 from streams.commands.options import broker_options, settings_of
 
-ROLES = ("trainer", "recommender")
-"""What runs where nothing is said."""
+ROLES = ("trainer", "recommender", "planner")
+"""What runs where nothing is said; the planner where it is enabled."""
 ON_WISH = ("studio",)
 """Roles that run where they are asked for."""
 
@@ -23,8 +23,12 @@ ON_WISH = ("studio",)
     help="Only this role; may be repeated. The studio runs only where it is named.",
 )
 def run(config: Path | None, broker: str | None, prefix: str | None, role: tuple[str, ...]) -> int:
-    """Run the engine: a process for each role, started again when one ends, until Ctrl-C."""
+    """Run the engine: a process for each role, started again when one ends, until Ctrl-C.
+
+    The planner is one of them where the settings say `[planner] enabled`, or with `--role planner`.
+    """
     from streams.roles import app
 
     settings = settings_of(config=config, broker=broker, prefix=prefix)
-    return app.run(role or ROLES, settings, config=config, say=lambda line: click.echo(line, err=True))
+    usual = (*app.ROLES, "planner") if settings.planner.enabled else app.ROLES
+    return app.run(role or usual, settings, config=config, say=lambda line: click.echo(line, err=True))

@@ -59,6 +59,12 @@ ACCESS: Final[dict[str, Access]] = {
         joins_group=True,
         checks=True,
     ),
+    "planner": Access(
+        reads=(topics.ITEMS, topics.USERS, topics.CONTENT_ASSETS, topics.INTERACTIONS),
+        writes=(topics.CONTENT_TASKS,),
+        joins_group=True,
+        checks=True,
+    ),
     "studio": Access(
         reads=(topics.CONTENT_TASKS, topics.CONTENT_ASSETS, topics.ITEMS),
         writes=(topics.CONTENT_ASSETS, topics.DEAD_LETTERS),
@@ -67,6 +73,7 @@ ACCESS: Final[dict[str, Access]] = {
     ),
     "topics": Access(checks=True, creates=True),
     "recommend": Access(reads=(topics.SLATES,), writes=(topics.REQUESTS,)),
+    "tasks": Access(reads=(topics.CONTENT_TASKS, topics.CONTENT_ASSETS)),
     "verify": Access(
         reads=(topics.LEDGER, topics.ERASURES, topics.ITEMS, topics.USERS, topics.INTERACTIONS), checks=True
     ),

@@ -89,7 +89,10 @@ class Interaction(Record, frozen=True, kw_only=True):
 
 
 class Asset(Record, frozen=True, kw_only=True):
-    """One file that shows or tells an item: a poster, a cut, a dubbed track. On the wire: ``id`` and ``bytes``."""
+    """One file that shows or tells an item: a poster, a cut, a dubbed track. On the wire: ``id`` and ``bytes``.
+
+    ``language``: of a dubbed track, of subtitles, of a text; None: the item's own, or none.
+    """
 
     asset_id: Id = msgspec.field(name="id")
     uri: Uri
@@ -97,6 +100,7 @@ class Asset(Record, frozen=True, kw_only=True):
     sha256: Label | None = None
     size_bytes: Count | None = msgspec.field(name="bytes", default=None)
     duration_ms: Count | None = None
+    language: Language | None = None
 
 
 class Item(Record, frozen=True, kw_only=True):
@@ -209,7 +213,8 @@ class Gain(Record, frozen=True, kw_only=True):
 class ContentTask(Record, frozen=True, kw_only=True):
     """Content to be made for an item and an audience; ``content-tasks.v1``, keyed by ``item_id``.
 
-    ``task_id`` is ``ids.content_task_id`` of item, kind, audience, locale and spec.
+    ``task_id`` is ``ids.content_task_id`` of item, kind, audience, locale and spec. Of several records of one task the
+    last one counts. ``withdrawn``: it is no longer wanted; ``not_after_ms`` then says since when.
     """
 
     task_id: Id
@@ -222,6 +227,7 @@ class ContentTask(Record, frozen=True, kw_only=True):
     priority: Number = 0.0
     evidence: Annotated[list[Context], Meta(max_length=rules.MAX_EVIDENCE)] = []
     not_after_ms: TimeMs | None = None
+    withdrawn: bool = False
 
 
 class ContentAsset(Record, frozen=True, kw_only=True):

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 DRAIN_S: Final = 60.0
 """After SIGTERM a role may take so long: a trainer writes its last snapshot. A second signal ends it at once."""
 ROLES: Final = ("trainer", "recommender")
+"""What every engine runs; `streams.commands.run.ROLES` has those that may be asked for besides."""
 
 
 def worker(role: str, settings: Settings, *, is_embedded: bool = False) -> None:
@@ -49,9 +50,13 @@ def _app_of(role: str, settings: Settings, connection: Connection) -> Any:
         from streams.roles.studio import StudioRole
 
         return StudioRole(settings, is_embedded=connection.is_embedded).app
+    wait_for_store(settings.snapshot_dir, on_wait=_say)
+    if role == "planner":
+        from streams.roles.planner import PlannerRole
+
+        return PlannerRole(settings, is_embedded=connection.is_embedded).app
     from streams.durability.erasure_log import read_erasures
 
-    wait_for_store(settings.snapshot_dir, on_wait=_say)
     erasures = read_erasures(connection, topic_name(settings.prefix, ERASURES.name))
     if role == "trainer":
         from streams.processors import give_way

@@ -68,6 +68,7 @@ CASES: dict[str, events.Record] = {
         evidence=[{"requests": 1_200, "surface": "home"}],
         not_after_ms=1_700_600_000_000,
     ),
+    "content-task-withdrawn": make.make_content_task(withdrawn=True),
     "content-asset": make.make_content_asset(),
     "content-asset-full": make.make_content_asset(
         status="failed",

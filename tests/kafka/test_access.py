@@ -128,12 +128,13 @@ def test_the_rights_of_the_commands_are_enough(
     guarded: Guarded, call: Call, capsys: pytest.CaptureFixture[str]
 ) -> None:
     prefix = guarded.topic("rights")
-    for who in ("topics", "replay", "dlq", "forget"):
+    for who in ("topics", "replay", "dlq", "tasks", "forget"):
         guarded.let_in(who, prefix)
     assert call("topics", prefix, "topics", "create", "--replication", "1") == 0
     assert call("topics", prefix, "topics") == 0
     assert call("replay", prefix, "replay", "movietweetings", "--limit", "10") == 0
     assert call("dlq", prefix, "dlq", "redrive", "--yes", "--json") == 0
+    assert call("tasks", prefix, "tasks", "ls", "--json") == 0
     letter = Out(
         topic=f"{prefix}.dead-letters.v1", key=b"p/0/0", value=b"{", headers=[("origin-key", b"user-1")],
         timestamp_ms=NOW_MS,
@@ -151,7 +152,7 @@ def test_nobody_can_do_more_and_is_told_so(guarded: Guarded, call: Call, capsys:
     admin.create_topics(Connection(bootstrap=guarded.bootstrap), TOPICS, prefix=prefix, replication=1)
     for spec in TOPICS:
         publish(Connection(bootstrap=guarded.bootstrap), topics.topic_name(prefix, spec.name))
-    for who in ("recommender", "trainer", "verify", "studio"):
+    for who in ("recommender", "trainer", "verify", "studio", "planner"):
         guarded.let_in(who, prefix)
         mine = guarded.connection(who, prefix)
         access = ACCESS[who]

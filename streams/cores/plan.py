@@ -1,0 +1,242 @@
+"""The planner's core: records in order of arrival -> content tasks to publish.
+
+Decides when wishes become tasks: at the end of each window of event time those with most to gain are published, within
+a budget per day and per kind; again only when their priority moved materially; never for items that may not be shown.
+A task's id comes from the wish alone, so a replay or a restart publishes no others. Counting is `demand.py`, estimating
+`wishes.py`; no clock but that of the events.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from typing import Any, Final, NamedTuple
+
+import msgspec
+
+from streams.contract import ids
+from streams.contract.events import (
+    ContentAsset,
+    ContentKind,
+    ContentTask,
+    Gain,
+    Interaction,
+    Item,
+    User,
+)
+from streams.cores.cells import Key, audience_of
+from streams.cores.demand import DAY_MS, Demand
+from streams.cores.learn import Erased, Withdrawn
+from streams.cores.recoveries import Made
+from streams.cores.tracks import Audience, kind_of, name_of, primary
+from streams.cores.wishes import METRIC, Wish, WishRules, wishes_of
+
+KIND_BUDGETS: Final[Mapping[ContentKind, int]] = {"blurb": 50, "image": 50, "cut": 10, "dub": 10, "subtitles": 30}
+
+
+class Unmade(NamedTuple):
+    """A tombstone on the assets of an item."""
+
+    item_id: str
+
+
+Entry = Interaction | Item | Withdrawn | User | Erased | ContentAsset | Unmade
+
+
+@dataclass(frozen=True, kw_only=True)
+class PlanConfig:
+    """How the planner plans.
+
+    Attributes:
+      window_ms: of event time; tasks are chosen when one ends.
+      half_life_ms: counts fade to a half in it. open_ms: a task is wanted for so long after it was published.
+      day_budget, kind_budgets: records published a day of event time, in all and by kind; withdrawals are free.
+      moved: an open task is published again when its priority has moved by this share.
+      long_s: from this duration on an item may have a cut.
+      max_cells, max_users, max_made, dedupe_window: bounds of what is held; see docs/studio.md.
+    """
+
+    window_ms: int = 6 * 3_600_000
+    half_life_ms: int = 30 * DAY_MS
+    open_ms: int = 14 * DAY_MS
+    day_budget: int = 100
+    kind_budgets: Mapping[ContentKind, int] = field(default_factory=lambda: dict(KIND_BUDGETS))
+    moved: float = 0.25
+    long_s: float = 2_400.0
+    max_cells: int = 200_000
+    max_users: int = 1_000_000
+    max_made: int = 20_000
+    dedupe_window: int = 100_000
+    rules: WishRules = field(default_factory=WishRules)
+
+
+class Open(msgspec.Struct, frozen=True, kw_only=True):
+    """A published task that still stands."""
+
+    key: Key
+    spec: dict[str, Any]
+    priority: float
+    not_after_ms: int
+    made: Made
+
+
+class Planner:
+    """Owns the counts and the tasks that stand; one thread calls it.
+
+    Attributes:
+      now_ms: newest event time; None before any event. taken: records so far. open: by task id.
+      spent: records published on ``day`` by kind.
+    """
+
+    def __init__(self, config: PlanConfig | None = None) -> None:
+        self.config = config = config or PlanConfig()
+        self.demand = Demand(
+            long_s=config.long_s, half_life_ms=config.half_life_ms, max_cells=config.max_cells,
+            max_users=config.max_users,
+        )  # fmt: skip
+        self.open: dict[str, Open] = {}
+        self.made: dict[str, Made] = {}
+        self.now_ms: int | None = None
+        self.ended_ms = 0
+        """The end of the last window."""
+        self.day = -1
+        self.spent: dict[str, int] = {}
+        self.taken = self.repeated = 0
+        self.recent: dict[str, None] = {}
+        self.before: dict[str, None] = {}
+        """Event ids of late, in two generations of at most ``dedupe_window``."""
+
+    def take(self, entries: Iterable[Entry | None]) -> list[ContentTask]:
+        """Counts entries in order; the tasks that follow, in order. None stands for a record without meaning here."""
+        tasks: list[ContentTask] = []
+        demand = self.demand
+        for entry in entries:
+            self.taken += 1
+            if isinstance(entry, Interaction):
+                if self._is_repeated(entry.event_id):
+                    continue
+                at_ms = entry.occurred_at_ms
+                if self.now_ms is None or at_ms > self.now_ms:
+                    tasks += self._move_to(at_ms)
+                demand.count(entry)
+            elif isinstance(entry, Item):
+                demand.take_item(entry, self.now_ms or 0)
+            elif isinstance(entry, User):
+                demand.take_user(entry)
+            elif isinstance(entry, Withdrawn):
+                tasks += self._withdraw(entry.item_id)
+                demand.forget_item(entry.item_id)
+            elif isinstance(entry, Erased):
+                demand.forget_user(entry.user_id)
+            elif isinstance(entry, ContentAsset):
+                self._take_asset(entry)
+            elif isinstance(entry, Unmade):
+                demand.lose_assets(entry.item_id, self.now_ms or 0)
+                self._forget_unarmed()
+        return tasks
+
+    def _is_repeated(self, event_id: str) -> bool:
+        if event_id in self.recent or event_id in self.before:
+            self.repeated += 1
+            return True
+        self.recent[event_id] = None
+        if len(self.recent) >= self.config.dedupe_window:
+            self.before, self.recent = self.recent, {}
+        return False
+
+    def _move_to(self, at_ms: int) -> list[ContentTask]:
+        window_ms = self.config.window_ms
+        end_ms = at_ms // window_ms * window_ms
+        first, self.now_ms = self.now_ms is None, at_ms
+        if first:
+            self.ended_ms = end_ms
+        elif end_ms > self.ended_ms:
+            return self._end_window(end_ms)
+        return []
+
+    def _end_window(self, end_ms: int) -> list[ContentTask]:
+        """The one place where tasks are chosen."""
+        self.demand.end_window(end_ms - self.ended_ms)
+        self.ended_ms = end_ms
+        if end_ms // DAY_MS != self.day:
+            self.day, self.spent = end_ms // DAY_MS, {}
+        self.open = {task_id: task for task_id, task in self.open.items() if task.not_after_ms > end_ms}
+        found = wishes_of(self.demand, self.made, self.config.rules, end_ms)
+        wishes = {task_id: (wish, spec) for wish in found for task_id, spec in [self._wanted(wish)]}
+        tasks = [self._take_back(task_id) for task_id in sorted(self.open) if task_id not in wishes]
+        for task_id, (wish, spec) in sorted(wishes.items(), key=lambda one: (-one[1][0].priority, one[0])):
+            old = self.open.get(task_id)
+            if old is None and not wish.is_sure:
+                continue
+            if old is not None and abs(wish.priority - old.priority) < self.config.moved * max(old.priority, 1e-9):
+                continue
+            if self._may_spend(wish.kind):
+                self.spent[wish.kind] = self.spent.get(wish.kind, 0) + 1
+                opened = Open(
+                    key=wish.key, spec=spec, priority=wish.priority, not_after_ms=end_ms + self.config.open_ms,
+                    made=wish.made,
+                )  # fmt: skip
+                self.open[task_id] = opened
+                tasks.append(_task(task_id, opened, wish))
+        return tasks
+
+    def _may_spend(self, kind: ContentKind) -> bool:
+        config = self.config
+        return sum(self.spent.values()) < config.day_budget and self.spent.get(kind, 0) < config.kind_budgets[kind]
+
+    def _wanted(self, wish: Wish) -> tuple[str, dict[str, Any]]:
+        """A wish's task id and spec. The variant rises with each asset made, so that the next one is another task."""
+        key = wish.key
+        made = self.demand.items[key[1]].made.get(name_of(key[0], audience_of(key)), 0)
+        spec = {"variant": made + 1}
+        return ids.content_task_id(
+            item_id=key[1], kind=key[0], audience=_audience(key), locale=key[2] or None, spec=spec
+        ), spec
+
+    def _withdraw(self, item_id: str) -> list[ContentTask]:
+        return [self._take_back(task_id) for task_id in sorted(self.open) if self.open[task_id].key[1] == item_id]
+
+    def _take_back(self, task_id: str) -> ContentTask:
+        task = self.open.pop(task_id)
+        kind = task.made.kind
+        return ContentTask(
+            task_id=task_id, kind=kind, item_id=task.key[1], audience=_audience(task.key), locale=task.key[2] or None,
+            spec=task.spec, expected_gain=Gain(metric=METRIC[kind], value=0.0, interval=(0.0, 0.0)),
+            not_after_ms=max(0, self.now_ms or 0), withdrawn=True,
+        )  # fmt: skip
+
+    def _take_asset(self, done: ContentAsset) -> None:
+        if done.status != "done" or done.asset is None:
+            return  # the task stands until it is too old, and is wished for again then
+        task = self.open.get(done.task_id)
+        audience: Audience
+        if task is not None and task.key[1] == done.item_id:
+            kind: ContentKind | None = task.made.kind
+            audience = audience_of(task.key)
+        else:
+            kind = kind_of(done.asset.media_type)
+            audience = (primary(done.asset.language) if done.asset.language else "", "", "")
+        if kind is None:
+            return
+        if self.demand.add_asset(done.asset.asset_id, kind, done.item_id, audience, self.now_ms or 0):
+            self.open.pop(done.task_id, None)
+            if task is not None:
+                self.made[done.asset.asset_id] = task.made
+        if len(self.made) > self.config.max_made:
+            del self.made[next(iter(self.made))]
+
+    def _forget_unarmed(self) -> None:
+        self.made = {asset: made for asset, made in self.made.items() if asset in self.demand.arms}
+
+
+def _audience(key: Key) -> dict[str, Any]:
+    named = zip(("language", "segment", "surface"), audience_of(key), strict=True)
+    return {name: value for name, value in named if value}
+
+
+def _task(task_id: str, task: Open, wish: Wish) -> ContentTask:
+    return ContentTask(
+        task_id=task_id, kind=wish.kind, item_id=wish.key[1], audience=_audience(wish.key), locale=wish.key[2] or None,
+        spec=task.spec, priority=wish.priority, evidence=list(wish.evidence), not_after_ms=task.not_after_ms,
+        expected_gain=Gain(metric=METRIC[wish.kind], value=wish.value, interval=(wish.low, wish.high)),
+    )  # fmt: skip
