@@ -61,6 +61,14 @@ class Role:
             return 0.0
         return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
 
+    def rss_mib(self) -> float:
+        """Resident memory, MiB; 0 where the system does not say."""
+        try:
+            pages = int(Path(f"/proc/{self.process.pid}/statm").read_text().split()[1])
+        except OSError:
+            return 0.0
+        return pages * os.sysconf("SC_PAGE_SIZE") / 2**20
+
     def check(self) -> None:
         """Raises RuntimeError if it has ended: then there is nothing to measure."""
         if self.process.poll() is not None:
@@ -75,21 +83,24 @@ class Engine:
     connection: Connection
 
     @contextlib.contextmanager
-    def role(self, name: str, tables: Tables, *, program: str = "streams.cli") -> Iterator[Role]:
-        """Run a role with these settings until the block ends; its snapshots are shared with the other roles.
+    def role(
+        self, name: str, tables: Tables, *, program: str = "streams.cli", words: Path | None = None
+    ) -> Iterator[Role]:
+        """Run a role with these settings until the block ends; its snapshots are shared with other roles.
 
-        ``program``: the module that has the `marquee` command.
+        ``program``: the module that has the `marquee` command. ``words``: a file for what it says, not standard error.
         Words are only hashed: what encoding costs is measured by itself, and a figure depends on no wheel.
         """
         config = self.folder / f"{name}.toml"
         top = {"snapshot_dir": str(self.folder / "snapshots"), "text_encoder": "hashed"}
-        config.write_text(_toml({"": top, **tables}), encoding="utf-8")
+        config.write_text(_toml({**tables, "": top | dict(tables.get("", {}))}), encoding="utf-8")
         command = commands_for([name], broker=self.connection.bootstrap, prefix="", config=config)[name]
         command = [program if word == "streams.cli" else word for word in command]
-        process = subprocess.Popen(
-            ends_with_parent(command), stdin=subprocess.PIPE, stdout=subprocess.DEVNULL, start_new_session=True,
-            env=clean_environment(),
-        )  # fmt: skip
+        with words.open("ab") if words else contextlib.nullcontext() as stderr:
+            process = subprocess.Popen(
+                ends_with_parent(command), stdin=subprocess.PIPE, stdout=subprocess.DEVNULL, stderr=stderr,
+                start_new_session=True, env=clean_environment(),
+            )  # fmt: skip
         try:
             yield Role(name=name, process=process)
         finally:
@@ -104,8 +115,13 @@ class Engine:
 
     def ends(self, spec: TopicSpec) -> int:
         """Records that were ever written to a topic."""
+        return sum(self.ends_of(spec).values())
+
+    def ends_of(self, spec: TopicSpec) -> dict[int, int]:
+        """The same by partition."""
         with self._consumer() as consumer:
-            return sum(consumer.get_watermark_offsets(at, timeout=10)[1] for at in self._places(spec))
+            places = self._places(spec)
+            return {at.partition: consumer.get_watermark_offsets(at, timeout=10)[1] for at in places}
 
     def read(self, spec: TopicSpec) -> Iterator[Message]:
         """Everything that a topic holds now, in order within a partition."""
@@ -243,7 +259,7 @@ def say(line: str) -> None:
 
 def _toml(tables: Tables) -> str:
     lines = []
-    for table, values in tables.items():
+    for table, values in sorted(tables.items()):  # the top comes first
         lines += [f"[{table}]"] if table else []
         lines += [f"{name} = {json.dumps(value)}" for name, value in values.items()]
     return "\n".join(lines) + "\n"

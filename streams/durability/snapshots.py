@@ -140,21 +140,26 @@ def newest(root: Path) -> SnapshotRef | None:
     return None
 
 
-def load(ref: SnapshotRef) -> Arrays:
-    """All arrays of a snapshot, writable, each checked against its hash while it is read.
+def load(ref: SnapshotRef, *, wants: Callable[[str], bool] = lambda _: True) -> Arrays:
+    """The arrays of a snapshot whose names ``wants`` takes, writable, each checked against its hash while it is read.
 
     Raises:
       SnapshotError: a file is missing, cut short or changed.
     """
     arrays: Arrays = {}
-    _read_all(ref, into=arrays)
+    _read_all(ref, into=arrays, wants=wants)
     return arrays
 
 
 def load_newest(
-    root: Path, *, fits: Callable[[SnapshotRef], bool] = lambda _: True
+    root: Path,
+    *,
+    fits: Callable[[SnapshotRef], bool] = lambda _: True,
+    wants: Callable[[str], bool] = lambda _: True,
 ) -> tuple[SnapshotRef, Arrays] | None:
-    """The newest whole snapshot that ``fits``, with its arrays, every file read once; None when there is none.
+    """The newest snapshot that ``fits`` and is whole, with its arrays, every file read once; None when there is none.
+
+    ``wants``: names of the arrays that are read and checked; the others might be damaged.
 
     Raises:
       UnknownFormatError: as of `newest`.
@@ -163,7 +168,7 @@ def load_newest(
         try:
             ref = open_ref(path_of(root, version))
             if fits(ref):
-                return ref, load(ref)
+                return ref, load(ref, wants=wants)
         except UnknownFormatError:
             raise
         except SnapshotError as error:
@@ -236,10 +241,12 @@ def _make_room(path: Path, manifest: Manifest) -> bool:
     )
 
 
-def _read_all(ref: SnapshotRef, *, into: Arrays | None) -> None:
+def _read_all(ref: SnapshotRef, *, into: Arrays | None, wants: Callable[[str], bool] = lambda _: True) -> None:
+    places = [place for place, entry in enumerate(ref.manifest.arrays) if wants(entry.name)]
+    entries = [ref.manifest.arrays[place] for place in places]
     with ThreadPoolExecutor(READERS) as readers:
-        paths = [ref.path / _file_name(place) for place in range(len(ref.manifest.arrays))]
-        for entry, array in zip(ref.manifest.arrays, readers.map(_read, paths, ref.manifest.arrays), strict=True):
+        paths = [ref.path / _file_name(place) for place in places]
+        for entry, array in zip(entries, readers.map(_read, paths, entries), strict=True):
             if into is not None:
                 into[entry.name] = array
 

@@ -20,6 +20,8 @@ from streams.transport.merge import Source
 
 LEDGER: Final = "ledger"
 """Where a snapshot's meta says its place in the ledger."""
+TOLD: Final = "told"
+"""Where a snapshot's meta says how far item states go that it has all of: "topic/partition" -> next offset."""
 
 
 class Reached(NamedTuple):
@@ -62,7 +64,7 @@ def restored(settings: Settings, found: tuple[SnapshotRef, Arrays] | None) -> Re
         return Restored(config, fingerprint, learner, Reached({}, {}), START)
     ref, arrays = found
     try:
-        first = from_arrays(dict(arrays), config)
+        first = from_arrays(arrays, config, owns=True)
     except StateError as error:
         raise SnapshotError(f"{ref.uri}: {error}") from error
     learner = Learner(config, first=first, judging=judging, encode=encode)
@@ -76,6 +78,11 @@ def reached_of(ref: SnapshotRef) -> Reached:
         {_source(name): offset for name, offset in ref.offsets.items()},
         {_source(name): clock for name, clock in clocks.items()},
     )
+
+
+def told_of(ref: SnapshotRef) -> dict[Source, int]:
+    """How far the item states go that a snapshot has all of; empty where it does not say."""
+    return {_source(name): offset for name, offset in ref.meta.get(TOLD, {}).items()}
 
 
 def _source(name: str) -> Source:
