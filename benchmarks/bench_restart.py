@@ -18,7 +18,7 @@ from typing import Any
 import numpy as np
 from confluent_kafka import Producer
 
-from benchmarks.engine import Engine, engine, say, value_of
+from benchmarks.engine import Engine, Tables, engine, say, value_of
 from benchmarks.large import Size, item_of, large_state, ranks_of
 from benchmarks.report import Figure, report
 from models.recommend.state import State, to_arrays
@@ -136,7 +136,7 @@ def first_slate(kafka: Engine, size: Size, number: int) -> dict[str, Any]:
         sender.send(topics.REQUESTS, request.user_id, codec.encode(request), size.end_ms)
         sender.settle()
         started_s = time.perf_counter()
-        settings = {"recommender": {"push_slates": False}, **tables(kafka)}
+        settings: Tables = {"recommender": {"push_slates": False}, **tables(kafka)}
         with kafka.role("recommender", settings, program=PROGRAM, words=words) as role:
             while True:
                 message = consumer.poll(0.05)
@@ -189,7 +189,7 @@ def parts_of(words: Path) -> dict[str, float]:
     found = re.search(r"ready after [\d.]+ s: (.*)", words.read_text(encoding="utf-8"))
     if found is None:
         return {}
-    return {name: float(value) for name, value in re.findall(r"([a-z ]+) ([\d.]+)", found[1])}
+    return {name: float(value) for name, value in re.findall(r"([a-z][a-z ]*) ([\d.]+)", found[1])}
 
 
 def main() -> None:

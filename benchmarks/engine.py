@@ -69,6 +69,14 @@ class Role:
             return 0.0
         return pages * os.sysconf("SC_PAGE_SIZE") / 2**20
 
+    def files_count(self) -> int:
+        """Open files and sockets; 0 where the system does not say."""
+        return _entries(f"/proc/{self.process.pid}/fd")
+
+    def threads_count(self) -> int:
+        """Threads; 0 where the system does not say."""
+        return _entries(f"/proc/{self.process.pid}/task")
+
     def check(self) -> None:
         """Raises RuntimeError if it has ended: then there is nothing to measure."""
         if self.process.poll() is not None:
@@ -250,6 +258,13 @@ def percentiles(values_ms: list[float]) -> dict[str, float]:
         raise RuntimeError("nothing was measured, so there are no percentiles")
     return {name: ordered[min(len(ordered), -(-len(ordered) * share // 100)) - 1]
             for name, share in (("p50_ms", 50), ("p99_ms", 99), ("max_ms", 100))}  # fmt: skip
+
+
+def _entries(folder: str) -> int:
+    try:
+        return len(os.listdir(folder))
+    except OSError:
+        return 0
 
 
 def say(line: str) -> None:

@@ -3,7 +3,9 @@
 import logging
 
 if __name__ == "__main__":
-    logging.getLogger("streams.roles.recommender").setLevel(logging.INFO)
+    role = logging.getLogger("streams.roles.recommender")
+    role.setLevel(logging.INFO)
+    role.addHandler(logging.StreamHandler())
     from streams import cli
 
     cli.main()

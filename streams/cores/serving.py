@@ -247,10 +247,7 @@ class Serving:
     # --- from the platform's topics ----------------------------------------------------------------------------
 
     def take_item(self, item_id: str, item: Item | None, *, is_labelled: bool = False) -> None:
-        """A catalogue record; None withdraws the item from the next slate on.
-
-        ``is_labelled``: the snapshot that this state started from has the labels of this record or a newer one.
-        """
+        """A catalogue record; None withdraws it at once. ``is_labelled``: a restored state has its labels already."""
         self.catalogue.take(item_id, item)
         row = self.items.row(item_id)
         self.announced[row] = row > 0 and item is not None
@@ -382,7 +379,7 @@ class Serving:
             self.index.remove(gone)
         if len(rows):
             vectors = augment_some(self.counts, self.vectors, self.combiner, rows, used, now_ms)
-            self.augmented[rows] = vectors
+            self.augmented[slice(1, used) if len(rows) == used - 1 else rows] = vectors
             is_shown = self.announced[rows]
             if is_shown.any():
                 shown = slice(None) if is_shown.all() else is_shown
