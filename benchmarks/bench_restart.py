@@ -18,7 +18,7 @@ from typing import Any
 import numpy as np
 from confluent_kafka import Producer
 
-from benchmarks.engine import Engine, Tables, engine, say, value_of
+from benchmarks.engine import Engine, Tables, engine, say, value_of, with_kernels
 from benchmarks.large import Size, item_of, large_state, ranks_of
 from benchmarks.report import Figure, report
 from models.recommend.state import State, to_arrays
@@ -199,6 +199,7 @@ def main() -> None:
     parser.add_argument("--items", type=int, default=1_000_000)
     parser.add_argument("--users", type=int, default=1_000_000)
     options = parser.parse_args()
+    with_kernels("benchmarks.bench_restart")
     size = Size(items=20_000, users=20_000) if options.quick else Size(items=options.items, users=options.users)
     with engine() as kafka:
         facts = prepare(kafka, size)

@@ -19,7 +19,7 @@ from typing import Any
 import jax
 import numpy as np
 
-from benchmarks.engine import say
+from benchmarks.engine import say, with_kernels
 from benchmarks.large import Size, large_state, ranks_of
 from benchmarks.report import Figure, report
 from models.recommend.state import ModelConfig, to_arrays
@@ -87,6 +87,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--quick", action="store_true", help="60,000 of each: to see that it runs")
     options = parser.parse_args()
+    with_kernels("benchmarks.bench_stall")
     size = Size(items=60_000, users=60_000) if options.quick else Size(items=1_000_000, users=1_000_000)
     config = ModelConfig(evaluate_sample=SAMPLE)
     state = large_state(size, config)

@@ -236,6 +236,12 @@ def clean_environment() -> dict[str, str]:
     return {VARIABLE: str(kernel_cache_dir(_defaults().cache_dir)), THREADS_VARIABLE: "1", **own}
 
 
+def with_kernels(module: str) -> None:
+    """Start this benchmark again where kernels that are compiled already are found, unless it runs there."""
+    if VARIABLE not in os.environ:
+        os.execve(sys.executable, [sys.executable, "-m", module, *sys.argv[1:]], clean_environment())
+
+
 def _defaults() -> Settings:
     cache = {name: value for name, value in os.environ.items() if name == "XDG_CACHE_HOME"}
     return Settings.from_env(cache)

@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from typing import Any
+
 import numpy as np
 import pytest
 
 from streams.contract.events import Item
 from streams.cores import catalogue_copy
+from streams.cores.announce import Announcer
 from streams.cores.catalogue import Catalogue
+from streams.cores.learn import Learner
 from streams.cores.serving import Serving
 from tests import planted
-from tests.engines import EVERYTHING, Announcer, catalogue, flush, over_the_wire, taught
+from tests.engines import EVERYTHING, catalogue, flush, over_the_wire, taught
 from tests.factories import make_asset, make_item
 
 LOG = planted.random_log(200, users=8, items=12)
@@ -20,10 +25,16 @@ ITEMS = [
     make_item(item_id="i11", title="Käse", tags=["even", "new"]),
     make_item(item_id="without-row", available_until_ms=7),
 ]
-FILTERS = [{"tags": ["even"]}, {"language": "fr"}, {"creator": "creator 3"}, {"max_duration_s": 300}, {"tags": ["x"]}]
+FILTERS: list[dict[str, Any]] = [
+    {"tags": ["even"]},
+    {"language": "fr"},
+    {"creator": "creator 3"},
+    {"max_duration_s": 300},
+    {"tags": ["x"]},
+]
 
 
-def started(learner, items: list[Item | str]) -> Serving:
+def started(learner: Learner, items: Sequence[Item | str]) -> Serving:
     """One that has the learner's rows and has read these records; a text is a tombstone."""
     serving = Serving(learner.config)
     flush(serving, learner)
