@@ -138,7 +138,11 @@ def _rows(
 ) -> Any:
     start = np.concatenate([np.zeros(1, np.int64), np.cumsum(length, dtype=np.int64)])
     places = int(start[-1])
-    key = place[ranks_of(places, size.items, generator)].astype(np.int32)
+    row = np.repeat(np.arange(len(length)), length)
+    first = ranks_of(len(length), size.items, generator)[row]  # neighbours in the order of popularity: none comes twice
+    key = place[(first + np.arange(places) - start[row]) % size.items].astype(np.int32)
+    own = key == row
+    key[own] = place[(first[own] + length[row[own]]) % size.items]
     weights = [generator.random(places, np.float32) for _ in range(len(kind._fields) - 5)]
     return kind(start[:-1].copy(), length, length.copy(), start[-1:].copy(), key, *weights)
 

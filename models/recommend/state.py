@@ -304,7 +304,7 @@ def _passes(arrays: Arrays, config: ModelConfig) -> Passes:
     return passes
 
 
-def _refuse_other_shapes(state: State, leaves: list[Any], loaded: list[NDArray[Any]]) -> None:
+def _refuse_other_shapes(state: State, leaves: list[Any], loaded: list[Any]) -> None:
     """Raise where an array is not as this version and configuration would make it: a kernel reads past its end."""
     n = state.items.capacity
     pairs = list(zip(leaves, loaded, strict=True))
