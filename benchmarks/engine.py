@@ -61,6 +61,22 @@ class Role:
             return 0.0
         return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
 
+    def rss_mib(self) -> float:
+        """Resident memory, MiB; 0 where the system does not say."""
+        try:
+            pages = int(Path(f"/proc/{self.process.pid}/statm").read_text().split()[1])
+        except OSError:
+            return 0.0
+        return pages * os.sysconf("SC_PAGE_SIZE") / 2**20
+
+    def files_count(self) -> int:
+        """Open files and sockets; 0 where the system does not say."""
+        return _entries(f"/proc/{self.process.pid}/fd")
+
+    def threads_count(self) -> int:
+        """Threads; 0 where the system does not say."""
+        return _entries(f"/proc/{self.process.pid}/task")
+
     def check(self) -> None:
         """Raises RuntimeError if it has ended: then there is nothing to measure."""
         if self.process.poll() is not None:
@@ -75,21 +91,24 @@ class Engine:
     connection: Connection
 
     @contextlib.contextmanager
-    def role(self, name: str, tables: Tables, *, program: str = "streams.cli") -> Iterator[Role]:
-        """Run a role with these settings until the block ends; its snapshots are shared with the other roles.
+    def role(
+        self, name: str, tables: Tables, *, program: str = "streams.cli", words: Path | None = None
+    ) -> Iterator[Role]:
+        """Run a role with these settings until the block ends; its snapshots are shared with other roles.
 
-        ``program``: the module that has the `marquee` command.
+        ``program``: the module that has the `marquee` command. ``words``: a file for what it says, not standard error.
         Words are only hashed: what encoding costs is measured by itself, and a figure depends on no wheel.
         """
         config = self.folder / f"{name}.toml"
         top = {"snapshot_dir": str(self.folder / "snapshots"), "text_encoder": "hashed"}
-        config.write_text(_toml({"": top, **tables}), encoding="utf-8")
+        config.write_text(_toml({**tables, "": top | dict(tables.get("", {}))}), encoding="utf-8")
         command = commands_for([name], broker=self.connection.bootstrap, prefix="", config=config)[name]
         command = [program if word == "streams.cli" else word for word in command]
-        process = subprocess.Popen(
-            ends_with_parent(command), stdin=subprocess.PIPE, stdout=subprocess.DEVNULL, start_new_session=True,
-            env=clean_environment(),
-        )  # fmt: skip
+        with words.open("ab") if words else contextlib.nullcontext() as stderr:
+            process = subprocess.Popen(
+                ends_with_parent(command), stdin=subprocess.PIPE, stdout=subprocess.DEVNULL, stderr=stderr,
+                start_new_session=True, env=clean_environment(),
+            )  # fmt: skip
         try:
             yield Role(name=name, process=process)
         finally:
@@ -104,8 +123,13 @@ class Engine:
 
     def ends(self, spec: TopicSpec) -> int:
         """Records that were ever written to a topic."""
+        return sum(self.ends_of(spec).values())
+
+    def ends_of(self, spec: TopicSpec) -> dict[int, int]:
+        """The same by partition."""
         with self._consumer() as consumer:
-            return sum(consumer.get_watermark_offsets(at, timeout=10)[1] for at in self._places(spec))
+            places = self._places(spec)
+            return {at.partition: consumer.get_watermark_offsets(at, timeout=10)[1] for at in places}
 
     def read(self, spec: TopicSpec) -> Iterator[Message]:
         """Everything that a topic holds now, in order within a partition."""
@@ -212,6 +236,12 @@ def clean_environment() -> dict[str, str]:
     return {VARIABLE: str(kernel_cache_dir(_defaults().cache_dir)), THREADS_VARIABLE: "1", **own}
 
 
+def with_kernels(module: str) -> None:
+    """Start this benchmark again where kernels that are compiled already are found, unless it runs there."""
+    if VARIABLE not in os.environ:
+        os.execve(sys.executable, [sys.executable, "-m", module, *sys.argv[1:]], clean_environment())
+
+
 def _defaults() -> Settings:
     cache = {name: value for name, value in os.environ.items() if name == "XDG_CACHE_HOME"}
     return Settings.from_env(cache)
@@ -236,6 +266,13 @@ def percentiles(values_ms: list[float]) -> dict[str, float]:
             for name, share in (("p50_ms", 50), ("p99_ms", 99), ("max_ms", 100))}  # fmt: skip
 
 
+def _entries(folder: str) -> int:
+    try:
+        return len(os.listdir(folder))
+    except OSError:
+        return 0
+
+
 def say(line: str) -> None:
     """One line of progress, seen at once."""
     print(line, flush=True)
@@ -243,7 +280,7 @@ def say(line: str) -> None:
 
 def _toml(tables: Tables) -> str:
     lines = []
-    for table, values in tables.items():
+    for table, values in sorted(tables.items()):  # the top comes first
         lines += [f"[{table}]"] if table else []
         lines += [f"{name} = {json.dumps(value)}" for name, value in values.items()]
     return "\n".join(lines) + "\n"

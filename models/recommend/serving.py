@@ -60,3 +60,10 @@ def augment_rows(counts: Counts, vectors: F32, combiner: Combiner, rows: I32, no
         bias=combiner.bias[rows], surface_bias=np.ascontiguousarray(combiner.surface_bias[:, rows])
     )
     return augment(part, vectors[rows], biases, len(rows), now_ms)
+
+
+def augment_some(counts: Counts, vectors: F32, combiner: Combiner, rows: I32, used: int, now_ms: int) -> F32:
+    """The same; all rows in use but row 0 are not gathered first, which would cost more than all the rest."""
+    if len(rows) == used - 1:
+        return augment(counts, vectors, combiner, used, now_ms)[1:]
+    return augment_rows(counts, vectors, combiner, rows, now_ms)

@@ -1,6 +1,7 @@
 """The trainer's one state, and its form as a flat dict of named arrays."""
 
 import dataclasses
+import functools
 from typing import Any
 
 import jax
@@ -209,59 +210,85 @@ def to_arrays(state: State) -> Arrays:
 
 def _pool_arrays(name: str, pool: Any) -> Arrays:
     """A pool without garbage, so that the bytes depend on what was learned alone."""
-    return {f"{name}/{part}": value.copy() for part, value in pools.compacted(pool)._asdict().items()}
+    made = pools.compacted(pool)
+    own = made._replace(length=made.length.copy(), room=made.room.copy())  # the others are new already
+    return {f"{name}/{part}": value for part, value in own._asdict().items()}
 
 
-def from_arrays(arrays: Arrays, config: ModelConfig) -> State:
+def serves(name: str, config: ModelConfig) -> bool:
+    """Whether a recommender reads this array of a snapshot: what only learning needs is a third of the bytes."""
+    return name not in _only_learned(config.towers) and not name.startswith("shortlist/")
+
+
+@functools.cache
+def _only_learned(towers: TowerConfig) -> frozenset[str]:
+    shape = jax.eval_shape(lambda: step.fresh(towers, rows=1, seed=0))
+    at: Any = jax.tree.unflatten(jax.tree.structure(shape), range(len(jax.tree.leaves(shape))))
+    parts = (at.fast, at.moments, at.tables.fast, at.tables.second)
+    return frozenset(f"towers/{number:03d}" for number in jax.tree.leaves(parts))
+
+
+def from_arrays(arrays: Arrays, config: ModelConfig, *, owns: bool = False, learns: bool = True) -> State:
     """The state that `to_arrays` saved.
+
+    Args:
+      owns: nobody else has the arrays: they become part of the state, and only what JAX holds is copied.
+      learns: False where only arrays that `serves` names are there; the state cannot learn then, and its towers' tables
+        stay on the host.
 
     Raises:
       StateError: an array is missing or does not fit ``config``.
     """
 
+    def own(array: NDArray[Any]) -> NDArray[Any]:
+        return array if owns else np.array(array)
+
+    def leaf(name: str, shape: Any) -> Any:
+        return arrays[name] if learns or name not in _only_learned(config.towers) else shape
+
     def part(prefix: str) -> Arrays:
         return {name.removeprefix(f"{prefix}/"): a for name, a in arrays.items() if name.startswith(f"{prefix}/")}
 
     def pool(kind: Any, prefix: str) -> Any:
-        return kind(*(np.array(part(prefix)[field]) for field in kind._fields))
+        return kind(*(own(part(prefix)[field]) for field in kind._fields))
 
     try:
         items = Vocab.from_arrays(part("items"), min_count=config.min_count)
         counts: dict[str, Any] = {
             name: pool(sources.POOLS[name], f"counts/{name}")
             if name in sources.POOLS
-            else np.array(arrays[f"counts/{name}"])
+            else own(arrays[f"counts/{name}"])
             for name in Counts._fields
         }
         tables = {
-            name: kind(**{field: np.array(arrays[f"{name}/{field}"]) for field in kind._fields})
+            name: kind(**{field: own(arrays[f"{name}/{field}"]) for field in kind._fields})
             for name, kind in _TABLES.items()
         }
         surfaces = texts_from_arrays(arrays["surfaces"], arrays["surface_ends"])
         shape = jax.eval_shape(lambda: step.fresh(config.towers, rows=items.capacity, seed=config.seed))
         leaves, tree = jax.tree.flatten(shape)
-        loaded = [arrays[f"towers/{at:03d}"] for at in range(len(leaves))]
+        loaded = [leaf(f"towers/{at:03d}", shape) for at, shape in enumerate(leaves)]
         scalars = dict(zip(_SCALARS, arrays["scalars"].tolist(), strict=True))
         recent = np.zeros(RECENT_MOST, np.int32)
         recent[: len(arrays["recent"])] = arrays["recent"]
         state = State(
             items=items,
             users=Vocab.from_arrays(part("users")),
-            live=np.array(arrays["live"]),
-            withdrawn=np.array(arrays["withdrawn"]),
+            live=own(arrays["live"]),
+            withdrawn=own(arrays["withdrawn"]),
             histories=pool(Histories, "histories"),
             hidden=pool(Rows, "hidden"),
-            passes=_passes(part("passes"), config),
+            passes=_passes({name: own(array) for name, array in part("passes").items()}, config),
             counts=Counts(**counts),
             **tables,
             surfaces={surface: code for code, surface in enumerate(surfaces, start=1)},
-            towers=jax.tree.unflatten(tree, [jnp.array(array) for array in loaded]),
+            towers=jax.tree.unflatten(tree, [jnp.array(array) for array in loaded] if learns else loaded),
             recent=recent,
             known_ids=dict.fromkeys(texts_from_arrays(arrays["known_ids"], arrays["known_id_ends"])),
-            totals=np.array(arrays["totals"]),
+            totals=own(arrays["totals"]),
             **scalars,
         )
-        if part("shortlist") and items.used > config.shortlist.exact_items:
+        if learns and part("shortlist") and items.used > config.shortlist.exact_items:
             saved = part("shortlist")
             state.shortlist = shortlisting.from_arrays(saved, items.capacity, config.shortlist, config.towers)
         state.heads.share[:] = heading.share_of(config.heads)
@@ -272,12 +299,12 @@ def from_arrays(arrays: Arrays, config: ModelConfig) -> State:
 
 
 def _passes(arrays: Arrays, config: ModelConfig) -> Passes:
-    passes = Passes(**{name: np.array(arrays[name]) for name in Passes._fields})
+    passes = Passes(**{name: arrays[name] for name in Passes._fields})
     passes.window_ms[:] = config.impression_window_ms
     return passes
 
 
-def _refuse_other_shapes(state: State, leaves: list[Any], loaded: list[NDArray[Any]]) -> None:
+def _refuse_other_shapes(state: State, leaves: list[Any], loaded: list[Any]) -> None:
     """Raise where an array is not as this version and configuration would make it: a kernel reads past its end."""
     n = state.items.capacity
     pairs = list(zip(leaves, loaded, strict=True))

@@ -3,6 +3,7 @@
 Reading never admits: only `admit` does, and it says whom it let in. Order alone decides, never a hash order.
 """
 
+import itertools
 from collections.abc import Iterable, Sequence
 
 import numpy as np
@@ -168,7 +169,8 @@ class Vocab:
         """The vocabulary that `to_arrays` saved."""
         vocab = cls(min_count=min_count, pending_most=pending_most)
         vocab._key_of = texts_from_arrays(arrays["keys"], arrays["key_ends"])
-        vocab._row_of = {key: row for row, key in enumerate(vocab._key_of) if key}
+        vocab._row_of = dict(zip(vocab._key_of, range(len(vocab._key_of)), strict=True))
+        vocab._row_of.pop("", None)
         vocab.last_ms = np.array(arrays["last_ms"], np.int64)
         vocab._free = arrays["free"].tolist()
         pending = texts_from_arrays(arrays["pending"], arrays["pending_ends"])
@@ -184,8 +186,8 @@ def texts_to_arrays(texts: Sequence[str]) -> tuple[U8, I64]:
 
 def texts_from_arrays(buffer: I64 | I32 | U8, ends: I64 | I32 | U8) -> list[str]:
     """The strings that `texts_to_arrays` saved."""
-    data, begin, texts = buffer.tobytes(), 0, []
-    for end in ends.tolist():
-        texts.append(data[begin:end].decode())
-        begin = end
-    return texts
+    data, bounds = buffer.tobytes(), [0, *ends.tolist()]
+    if data.isascii():  # then bytes and characters are the same places, and a slice of text costs a third
+        text = data.decode("ascii")
+        return [text[begin:end] for begin, end in itertools.pairwise(bounds)]
+    return [data[begin:end].decode() for begin, end in itertools.pairwise(bounds)]

@@ -5,8 +5,9 @@ those whose vector has moved far, since the shared layers move every item a litt
 caller's decision.
 """
 
-from typing import Final, NamedTuple
+from typing import Any, Final, NamedTuple, cast
 
+import jax.numpy as jnp
 import numpy as np
 
 from models.recommend import step
@@ -28,6 +29,8 @@ KNOWN_SHARE = 2
 all items in the user's history, so that on a busy platform nearly every item has changed at every flush."""
 NEWS_SHARE = 2
 """One in so many of these goes to the items with the most news; the others have theirs round and round."""
+BLOCK: Final = 65_536
+"""Rows whose vectors are computed at once where all are: divides every larger capacity, so that one shape compiles."""
 MOVED_SHARE = 8
 """One record in so many is kept for rows that have moved, so that many changed ones cannot crowd them out for ever."""
 
@@ -153,3 +156,19 @@ def item_vectors(state: State, rows: I32, config: ModelConfig) -> F32:
         state.towers.weights, state.towers.tables, padded, state.counts.seen[padded], config=config.towers
     )
     return np.asarray(vectors)[: len(rows)]
+
+
+def all_vectors(state: State, config: ModelConfig) -> F32:
+    """The same of all rows in use, float32 [used, D + 1], block by block: of tables on the host no copy is made."""
+    used, capacity, dim = state.items.used, state.items.capacity, config.towers.dim + 1
+    vectors = np.zeros((used, dim), np.float32)
+    if config.towers.flavour == "counts":
+        return vectors
+    tables, none = state.towers.tables, jnp.zeros((0, dim), jnp.float32)
+    ids, content, block = np.asarray(tables.id), np.asarray(tables.content), min(BLOCK, capacity)
+    for first in range(0, used, block):
+        rows = slice(first, first + block)
+        part = step.Tables(cast(Any, ids[rows]), none, none, cast(Any, content[rows]))
+        found = step.all_item_vectors(state.towers.weights, part, state.counts.seen[rows], config=config.towers)
+        vectors[rows] = np.asarray(found)[: used - first]
+    return vectors

@@ -4,11 +4,12 @@ An item's tags, say, are one code: equal sets of words share it, and a filter is
 """
 
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
+from numpy.typing import NDArray
 
-from models.typing import I32, Bools
+from models.typing import F64, I32, Bools
 from streams.contract.events import Item
 
 
@@ -33,6 +34,24 @@ class _Sets:
         for word in words:
             found[self._with.get(word, [])] = True
         return found
+
+    @property
+    def words(self) -> list[list[str]]:
+        """The sets, in the order of their codes."""
+        return [list(words) for words in self._code_of]
+
+    def learn(self, words: Sequence[Sequence[str]]) -> None:
+        """Take over the codes of others, before any of ours was given."""
+        for one in words:
+            self.code(one)
+
+
+class Filed(NamedTuple):
+    """What is known of M items: codes of the four sets, int32 [4, M], least age, int32 [M], and length, float64 [M]."""
+
+    codes: I32
+    maturity: I32
+    duration_s: F64
 
 
 class Facets:
@@ -64,6 +83,36 @@ class Facets:
         self._maturity[row] = item.maturity if item is not None else 0
         has_length = item is not None and item.duration_s is not None
         self._duration_s[row] = item.duration_s if has_length else np.inf  # type: ignore[union-attr]
+
+    def has(self, rows: I32) -> Bools:
+        """Which of the rows have a record."""
+        self._fit(int(rows.max(initial=0)) + 1)
+        return self._is_listed[rows]
+
+    def filed(self, rows: I32) -> Filed:
+        """What is known of the rows."""
+        self._fit(int(rows.max(initial=0)) + 1)
+        codes = np.stack([self._codes[name][rows] for name in self._sets])
+        return Filed(codes, self._maturity[rows], self._duration_s[rows])
+
+    def file(self, rows: I32, filed: Filed, places: NDArray[np.int64]) -> None:
+        """Put what stands at these places of ``filed`` into the rows; its codes are those of `learn_words`."""
+        self._fit(int(rows.max()) + 1)
+        self.version += 1
+        self._is_listed[rows] = True
+        for name, codes in zip(self._sets, filed.codes, strict=True):
+            self._codes[name][rows] = codes[places]
+        self._maturity[rows], self._duration_s[rows] = filed.maturity[places], filed.duration_s[places]
+
+    @property
+    def words(self) -> dict[str, list[list[str]]]:
+        """The sets of each kind, in the order of their codes."""
+        return {name: one.words for name, one in self._sets.items()}
+
+    def learn_words(self, words: Mapping[str, Sequence[Sequence[str]]]) -> None:
+        """Take over what `words` gave elsewhere, before anything is put here."""
+        for name, sets in words.items():
+            self._sets[name].learn(sets)
 
     def within(self, n: int, *, maturity: int | None, region: str | None) -> Bools:
         """Which of the first ``n`` rows a profile's limits let through, bool [n]; None sets no limit."""

@@ -37,6 +37,9 @@ ask it once for each mask, and an approximate one might look where nothing is al
 BATCHES: Final = (1, 4, 16, 64)
 DEPTHS: Final = (64, 128, 256, 512, 1024)
 """Shapes that the index and the user tower are asked in: few, since each is compiled once."""
+WARMED_MOST: Final = 200_000
+"""Items up to which all of these are tried at the start. More are searched exactly until their lists are built, some
+minutes, and a try costs what a search costs."""
 FRESH_POOL: Final = 2_000
 
 
@@ -99,13 +102,16 @@ class Recommender:
         for size in BATCHES:
             wishes = [Request(request_id="warm-up", user_id="", k=1)] * size
             self.told(wishes, now_ms=now_ms, generated_at_ms=0, offsets={})
-            for depth in DEPTHS:
+            for depth in DEPTHS if len(self.serving.index) <= WARMED_MOST else ():
                 queries = np.zeros((size, self.serving.index.dim), np.float32)
                 self.serving.index.search(queries, depth, mask=self._known)
 
-    def take_item(self, item_id: str, item: Item | None, now_ms: int) -> None:
-        """A catalogue record; what it forbids holds from the next slate on, what it allows from the next refresh."""
-        self.serving.take_item(item_id, item)
+    def take_item(self, item_id: str, item: Item | None, now_ms: int, *, is_labelled: bool = False) -> None:
+        """A catalogue record; what it forbids holds from the next slate on, what it allows from the next refresh.
+
+        ``is_labelled``: see `Serving.take_item`.
+        """
+        self.serving.take_item(item_id, item, is_labelled=is_labelled)
         row = self.serving.items.row(item_id)
         if row < len(self._known) and (item is None or not is_available(item, now_ms)):
             self._known[row] = self._showable[row] = False

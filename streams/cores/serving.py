@@ -7,6 +7,8 @@ so that both compute scores by the same code. One thread owns it.
 from collections.abc import Iterable, Sequence
 from typing import Any, Final
 
+import jax
+import jax.numpy as jnp
 import numpy as np
 
 from index.live import LiveConfig, LiveIndex
@@ -16,7 +18,7 @@ from models.recommend import heads as heading
 from models.recommend import labels as labelling
 from models.recommend import pools, rerank, showings, sources, step
 from models.recommend.candidates import Known
-from models.recommend.serving import augment_rows, augmented_dim
+from models.recommend.serving import augment_some, augmented_dim
 from models.recommend.state import ModelConfig, State
 from models.recommend.vocab import Vocab
 from models.recommend.windows import append_all
@@ -25,8 +27,8 @@ from streams.contract import rules
 from streams.contract.arrays import array_from_tensor
 from streams.contract.events import Interaction, Item, ItemState, ModelRef, ModelWeights, User
 from streams.cores import histories
-from streams.cores.announce import item_vectors
-from streams.cores.catalogue import Catalogue, known_labels
+from streams.cores.announce import all_vectors
+from streams.cores.catalogue import Catalogue, put_known_labels
 from streams.cores.facets import Facets
 from streams.cores.item_states import columns_of, has_sizes, largest_row, write_counts
 from streams.cores.learn import ACTION_CODES
@@ -90,14 +92,12 @@ class Serving:
         self.combiner, self.reranker, self.surfaces = state.combiner, state.reranker, state.surfaces
         self.heads = state.heads
         self.histories, self.hidden, self.passes = state.histories, state.hidden, state.passes
-        self.weights = state.towers.weights
+        self.weights = jax.tree.map(jnp.asarray, state.towers.weights)
         self.newest_ms = state.newest_ms
         self._known_ids = dict(state.known_ids)
         self._fit()
-        rows = np.arange(1, state.items.used, dtype=np.int32)
-        if len(rows):
-            self.vectors[rows] = item_vectors(state, rows, config)
-        in_use = np.array([bool(self.items.key(row)) for row in range(state.items.used)])
+        self.vectors[1 : state.items.used] = all_vectors(state, config)[1:]
+        in_use = np.array(list(map(bool, self.items.keys_at(range(state.items.used)))))
         self.announced[: state.items.used] = in_use & ~state.withdrawn[: state.items.used]
         self._dirty[:] = self.announced
         self._row_version[: state.items.used] = version = state.learned_events + lead
@@ -246,13 +246,13 @@ class Serving:
 
     # --- from the platform's topics ----------------------------------------------------------------------------
 
-    def take_item(self, item_id: str, item: Item | None) -> None:
-        """A catalogue record; None withdraws the item from the next slate on."""
+    def take_item(self, item_id: str, item: Item | None, *, is_labelled: bool = False) -> None:
+        """A catalogue record; None withdraws it at once. ``is_labelled``: a restored state has its labels already."""
         self.catalogue.take(item_id, item)
         row = self.items.row(item_id)
         self.announced[row] = row > 0 and item is not None
         self._dirty[row] = row > 0
-        self._unlabelled[row] = row > 0 and item is not None
+        self._unlabelled[row] = row > 0 and item is not None and not is_labelled
         if row:
             self.facets.put(row, item)
 
@@ -371,25 +371,25 @@ class Serving:
         chosen[0] = False
         self._stripe = (self._stripe + turns) % used
         self._dirty[:used] = False
+        if 2 * np.count_nonzero(chosen) > used:  # all at once is less work than half of them one by one
+            chosen[1:] = True
         gone = np.flatnonzero(chosen & ~self.announced[:used]).astype(np.int32)
         rows = np.flatnonzero(chosen).astype(np.int32)  # of those not shown, histories may name some
         if len(gone):
             self.index.remove(gone)
         if len(rows):
-            vectors = augment_rows(self.counts, self.vectors, self.combiner, rows, now_ms)
-            self.augmented[rows] = vectors
+            vectors = augment_some(self.counts, self.vectors, self.combiner, rows, used, now_ms)
+            self.augmented[slice(1, used) if len(rows) == used - 1 else rows] = vectors
             is_shown = self.announced[rows]
             if is_shown.any():
-                self.index.upsert(rows[is_shown], vectors[is_shown])
+                shown = slice(None) if is_shown.all() else is_shown
+                self.index.upsert(rows[shown], vectors[shown])
         return len(rows)
 
     def _label(self) -> None:
         rows = np.flatnonzero(self._unlabelled[: self.items.used]).astype(np.int32)
         self._unlabelled[rows] = False
-        listed, labels = known_labels(rows, self.items, self.catalogue)
-        sources.put_labels(self.counts, self.labels, listed, labels)
-        for row in listed.tolist():
-            self.facets.put(row, self.catalogue.items[self.items.key(row)])
+        put_known_labels(rows, self.items, self.catalogue, self.counts, self.labels, self.facets)
 
     @property
     def known(self) -> Known:

@@ -133,7 +133,7 @@ class _Reasons(dict[int, bytes]):
             source = SOURCES[-1 - cause]
             return source, REASONS[source]
         item_id = self._serving.items.key(cause)
-        item = self._serving.catalogue.items.get(item_id)
+        item = self._serving.catalogue.item(item_id)
         return "successor", f"often follows {(item.title if item else '') or item_id}"[:REASON_MOST]
 
 

@@ -161,22 +161,27 @@ def newest(root: Root) -> SnapshotRef | None:
     return None
 
 
-def load(ref: SnapshotRef) -> Arrays:
-    """All arrays of a snapshot, writable, each checked against its hash while it is read.
+def load(ref: SnapshotRef, *, wants: Callable[[str], bool] = lambda _: True) -> Arrays:
+    """The arrays of a snapshot whose names ``wants`` takes, writable, each checked against its hash while it is read.
 
     Raises:
       SnapshotError: a file is missing, cut short or changed.
       StoreError: the object store refuses or does not answer.
     """
     arrays: Arrays = {}
-    _read_all(ref, into=arrays)
+    _read_all(ref, into=arrays, wants=wants)
     return arrays
 
 
 def load_newest(
-    root: Root, *, fits: Callable[[SnapshotRef], bool] = lambda _: True
+    root: Root,
+    *,
+    fits: Callable[[SnapshotRef], bool] = lambda _: True,
+    wants: Callable[[str], bool] = lambda _: True,
 ) -> tuple[SnapshotRef, Arrays] | None:
-    """The newest whole snapshot that ``fits``, with its arrays, every file read once; None when there is none.
+    """The newest snapshot that ``fits`` and is whole, with its arrays, every file read once; None when there is none.
+
+    ``wants``: names of the arrays that are read and checked; the others might be damaged.
 
     Raises:
       UnknownFormatError, StoreError: as of `newest`.
@@ -186,7 +191,7 @@ def load_newest(
         try:
             ref = open_ref(store, version)
             if fits(ref):
-                return ref, load(ref)
+                return ref, load(ref, wants=wants)
         except UnknownFormatError:
             raise
         except SnapshotError as error:
@@ -278,11 +283,11 @@ def _retire(store: SnapshotStore, version: int, keep: int) -> None:
         _log.warning("older snapshots stay: %s", error)
 
 
-def _read_all(ref: SnapshotRef, *, into: Arrays | None) -> None:
+def _read_all(ref: SnapshotRef, *, into: Arrays | None, wants: Callable[[str], bool] = lambda _: True) -> None:
+    places = [place for place, entry in enumerate(ref.manifest.arrays) if wants(entry.name)]
+    entries = [ref.manifest.arrays[place] for place in places]
     with ThreadPoolExecutor(ref.store.readers) as readers:
-        entries = ref.manifest.arrays
-        places = range(len(entries))
-        read = readers.map(lambda place: _read(ref, place, entries[place], is_kept=into is not None), places)
+        read = readers.map(lambda place, entry: _read(ref, place, entry, is_kept=into is not None), places, entries)
         for entry, array in zip(entries, read, strict=True):
             if into is not None and array is not None:
                 into[entry.name] = array

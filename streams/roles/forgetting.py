@@ -229,7 +229,7 @@ def _adopt(settings: Settings, built: Rebuilt, later: Erasures, erasures: Sequen
     state.counts.changed[1 : state.items.used] = True  # recommenders hold what the old state told: all is told again
     offsets, meta = meta_of(
         built.reached, built.place, fingerprint=built.fingerprint,
-        text_encoder=built.learner.config.towers.text_encoder, mark=later.mark,
+        text_encoder=built.learner.config.towers.text_encoder, mark=later.mark, told={},
     )  # fmt: skip
     if built.step:
         arrays = {name: np.asarray(array) for name, array in to_arrays(state).items()}

@@ -15,7 +15,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from models.errors import StateError
-from models.recommend.state import Arrays, from_arrays
+from models.recommend.state import Arrays, from_arrays, serves
 from models.recommend.towers import TextEncoder
 from streams.connect import connection_of
 from streams.contract import access, rules, topics
@@ -28,10 +28,12 @@ from streams.durability.erasures import NONE, Erasures
 from streams.durability.snapshots import SnapshotRef
 from streams.errors import SnapshotError
 from streams.roles.answering import Answering
+from streams.roles.catalogue_disk import CatalogueDisk
 from streams.roles.clock import EventClock
 from streams.roles.decoding import letter_for
 from streams.roles.model_config import mix_of, model_config_of
-from streams.roles.restoring import newest_without
+from streams.roles.restoring import newest_without, reached_of, told_of
+from streams.roles.starting import Stopwatch
 from streams.roles.turns import Turns
 from streams.settings import Settings
 from streams.text.choice import saved_encoder
@@ -48,6 +50,8 @@ REFRESH_S = 0.25
 EMBEDDED_WAIT_MS = 20
 """The embedded broker looks for new records less and less often while a fetch waits; a real one answers at once."""
 MAINTAIN_S = 5.0
+COPY_FIRST_S, COPY_EVERY_S = 5.0, 600.0
+"""Seconds from the first answer to the first copy of the catalogue on disk, and between two."""
 PUSHES_MOST = 50_000
 """Users waiting for a pushed slate; beyond it the longest waiting go without."""
 ARRIVING_MOST = 16
@@ -61,7 +65,11 @@ class RecommenderRole:
 
     def __init__(self, settings: Settings, *, is_embedded: bool = False, erasures: Erasures = NONE) -> None:
         self.settings, self.erasures = settings, erasures
-        found = newest_without(settings.snapshot_dir, erasures)
+        self.watch = Stopwatch()
+        self.watch.note("imports")
+        read = model_config_of(settings)
+        found = newest_without(settings.snapshot_dir, erasures, wants=lambda name: serves(name, read))
+        self.watch.note("snapshot")
         text_encoder: TextEncoder = "hashed" if found is None else saved_encoder(found[0].meta)
         config = model_config_of(settings, text_encoder=text_encoder)
         connection = connection_of(settings, is_embedded=is_embedded)
@@ -71,7 +79,16 @@ class RecommenderRole:
         self.claimed: dict[Source, int] = {}
         """The same, once it is on its way into the state: a reassignment starts there."""
         self.serving = Serving(config)
+        self.listed: Mapping[Source, int] = {}
+        """How far the catalogue goes of which the snapshot has the labels: next offset of each partition."""
+        told = {} if found is None else told_of(found[0])
         self._restore(found)
+        del found
+        self.watch.note("state")
+        self.disk = CatalogueDisk(settings.cache_dir, (settings.broker, self.names[topics.ITEMS.name]))
+        copied = self.disk.load(self.serving) if self.listed else {}
+        copied = {at: min(end, self.listed.get(at, 0)) for at, end in copied.items()}
+        self.watch.note("catalogue copy")
         wishes = settings.recommender
         self.recommender = Recommender(
             self.serving,
@@ -86,10 +103,10 @@ class RecommenderRole:
         self.turns = Turns("serve")
         self.publisher = Publisher(connection, on_failure=end_process)
         self.readers = {
-            topics.ITEMS.name: BroadcastReader([self.names[topics.ITEMS.name]], connection),
+            topics.ITEMS.name: BroadcastReader([self.names[topics.ITEMS.name]], connection, starts=copied),
             topics.USERS.name: BroadcastReader([self.names[topics.USERS.name]], connection),
             topics.ITEM_STATES.name: BroadcastReader(
-                [self.names[topics.ITEM_STATES.name], self.names[topics.MODEL_WEIGHTS.name]], connection
+                [self.names[topics.ITEM_STATES.name], self.names[topics.MODEL_WEIGHTS.name]], connection, starts=told
             ),
         }
         self.ready = asyncio.Event()
@@ -109,14 +126,14 @@ class RecommenderRole:
             return
         ref, arrays = found
         try:
-            state = from_arrays(dict(arrays), self.serving.config)
+            state = from_arrays(arrays, self.serving.config, owns=True, learns=False)
         except StateError as error:
             raise SnapshotError(f"{ref.uri}: {error}") from error
         self.serving.restore(state, self.serving.config, lead=self.erasures.lead)
-        for name, offset in ref.offsets.items():
-            topic, _, partition = name.rpartition("/")
-            if topic == self.names[topics.INTERACTIONS.name]:
-                self.taken[topic, int(partition)] = self.claimed[topic, int(partition)] = offset
+        reached = reached_of(ref).offsets
+        self.listed = {at: offset for at, offset in reached.items() if at[0] == self.names[topics.ITEMS.name]}
+        self.taken = {at: offset for at, offset in reached.items() if at[0] == self.names[topics.INTERACTIONS.name]}
+        self.claimed = dict(self.taken)
 
     def _app(self, connection: Any) -> BulkApp:
         app = bulk_app(
@@ -148,13 +165,20 @@ class RecommenderRole:
             reading = [asyncio.create_task(self.readers[name].run(handlers[name])) for name in self.readers]
             caught_up = [reader.caught_up.wait() for reader in self.readers.values()]
             await _all_or_first_failure(reading, asyncio.gather(*caught_up))
+            self.watch.note("topics")
             await self._change(self.serving.use_newest)
             await self._change(self.recommender.refresh, self.clock.now_ms(self.serving.newest_ms))
+            self.watch.note("index")
             await self._change(self.recommender.warm_up, self.clock.now_ms(self.serving.newest_ms))
+            self.watch.note("warm up")
             gc.collect()
             gc.freeze()  # the catalogue and all that was imported stay: a full collection would look at them for long
             self.ready.set()
-            await asyncio.gather(*reading, self._keep_fresh(), self._maintain_index(), self.answering.run())
+            self.watch.note("memory")
+            log.info("ready after %s", self.watch)
+            await asyncio.gather(
+                *reading, self._keep_fresh(), self._maintain_index(), self._keep_copy(), self.answering.run()
+            )
 
     def _change(self, function: Any, *args: Any) -> asyncio.Future[Any]:
         return self.turns.submit(STATE_PRIORITY, function, *args)
@@ -163,15 +187,18 @@ class RecommenderRole:
 
     async def _take_items(self, chunk: BytesChunk) -> None:
         decode = decoder(Item)
-        records = [(r.key, None if r.value is None else decode(r.value, r.timestamp)) for r in chunk.records]
+        listed = self.listed.get(chunk.source, 0)
+        records = [
+            (r.key, None if r.value is None else decode(r.value, r.timestamp), r.offset < listed) for r in chunk.records
+        ]
         now_ms = self.clock.now_ms(self.serving.newest_ms)
 
         def take() -> None:
-            for key, item in records:
+            for key, item, is_labelled in records:
                 if item is None and key is not None:
                     self.recommender.take_item(key.decode("utf-8", "replace"), None, now_ms)
                 elif isinstance(item, Item):
-                    self.recommender.take_item(item.item_id, item, now_ms)
+                    self.recommender.take_item(item.item_id, item, now_ms, is_labelled=is_labelled)
 
         await self._change(take)
 
@@ -315,6 +342,14 @@ class RecommenderRole:
             plan = await asyncio.to_thread(self.serving.index.maintain)
             if plan.action != "upsert":
                 log.info("index: %s, %s", plan.action, plan.reason)
+
+    async def _keep_copy(self) -> None:
+        """Write the catalogue down now and then: the next start reads it there."""
+        wait_s = COPY_FIRST_S
+        while not self.answering.is_stopping:
+            await asyncio.sleep(wait_s)
+            wait_s = COPY_EVERY_S
+            await self.disk.save(self.serving, dict(self.readers[topics.ITEMS.name].offsets), change=self._change)
 
     async def _drain(self, *_: Any, **__: Any) -> None:
         await self.answering.stop()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Mapping
 from typing import Any, Final, NamedTuple
 
 from models.errors import StateError
@@ -24,6 +25,8 @@ LEDGER: Final = "ledger"
 """Where a snapshot's meta says its place in the ledger."""
 ERASURES: Final = "erasures"
 """Where it says the mark of the users that its state was learned without."""
+TOLD: Final = "told"
+"""Where a snapshot's meta says how far item states go that it has all of: "topic/partition" -> next offset."""
 
 
 class Reached(NamedTuple):
@@ -66,7 +69,7 @@ def restored(settings: Settings, found: tuple[SnapshotRef, Arrays] | None) -> Re
         return Restored(config, fingerprint, learner, Reached({}, {}), START)
     ref, arrays = found
     try:
-        first = from_arrays(dict(arrays), config)
+        first = from_arrays(arrays, config, owns=True)
     except StateError as error:
         raise SnapshotError(f"{ref.uri}: {error}") from error
     learner = Learner(config, first=first, judging=judging, encode=encode)
@@ -78,8 +81,12 @@ def mark_of(ref: SnapshotRef) -> Mark:
     return Mark(*ref.meta.get(ERASURES, UNMARKED))
 
 
-def newest_without(root: snapshots.Root, erasures: Erasures) -> tuple[SnapshotRef, Arrays] | None:
+def newest_without(
+    root: snapshots.Root, erasures: Erasures, *, wants: Callable[[str], bool] = lambda _: True
+) -> tuple[SnapshotRef, Arrays] | None:
     """The newest whole snapshot that was learned without everybody who was forgotten, and with everybody else.
+
+    ``wants``: as of `snapshots.load_newest`.
 
     Raises:
       UnknownFormatError: as of `snapshots.load_newest`.
@@ -92,7 +99,7 @@ def newest_without(root: snapshots.Root, erasures: Erasures) -> tuple[SnapshotRe
             ahead.append(ref)
         return mark_of(ref) == erasures.mark
 
-    found = snapshots.load_newest(root, fits=fits)
+    found = snapshots.load_newest(root, fits=fits, wants=wants)
     if found is None and ahead:
         raise LedgerError(
             f"expected erasures.v1 to name everybody whom {ahead[0].uri} was learned without, got fewer: the topic was "
@@ -102,12 +109,14 @@ def newest_without(root: snapshots.Root, erasures: Erasures) -> tuple[SnapshotRe
 
 
 def meta_of(
-    reached: Reached, place: Place, *, fingerprint: str, text_encoder: str, mark: Mark
+    reached: Reached, place: Place, *, fingerprint: str, text_encoder: str, mark: Mark, told: Mapping[Source, int]
 ) -> tuple[dict[str, int], dict[str, Any]]:
     """A snapshot's offsets, and what it says beside its arrays: all that `restored` asks of it."""
-    offsets = {f"{topic}/{partition}": at for (topic, partition), at in sorted(reached.offsets.items())}
-    clocks = {f"{topic}/{partition}": at for (topic, partition), at in sorted(reached.clocks.items())}
-    meta = {"clocks": clocks, "fingerprint": fingerprint, META: text_encoder, LEDGER: list(place)}
+    meta = {
+        "clocks": _named(reached.clocks), "fingerprint": fingerprint, META: text_encoder, LEDGER: list(place),
+        TOLD: _named(told),
+    }  # fmt: skip
+    offsets = _named(reached.offsets)
     return offsets, meta | ({ERASURES: list(mark)} if mark != UNMARKED else {})
 
 
@@ -118,6 +127,15 @@ def reached_of(ref: SnapshotRef) -> Reached:
         {_source(name): offset for name, offset in ref.offsets.items()},
         {_source(name): clock for name, clock in clocks.items()},
     )
+
+
+def told_of(ref: SnapshotRef) -> dict[Source, int]:
+    """How far the item states go that a snapshot has all of; empty where it does not say."""
+    return {_source(name): offset for name, offset in ref.meta.get(TOLD, {}).items()}
+
+
+def _named(places: Mapping[Source, int]) -> dict[str, int]:
+    return {f"{topic}/{partition}": at for (topic, partition), at in sorted(places.items())}
 
 
 def _source(name: str) -> Source:

@@ -27,7 +27,7 @@ from streams.durability.ledger_log import LedgerWriter, read_ledger
 from streams.errors import LedgerError, SnapshotError, StoreError
 from streams.roles.batches import Batch, Batches
 from streams.roles.decoding import KINDS, entries_of
-from streams.roles.restoring import Reached, mark_of, meta_of, newest_without, restored
+from streams.roles.restoring import Reached, mark_of, meta_of, newest_without, restored, told_of
 from streams.roles.serial import Serial
 from streams.roles.telling import Telling
 from streams.settings import Settings
@@ -44,11 +44,18 @@ AHEAD = 2
 log = logging.getLogger(__name__)
 
 
+class _Copy(NamedTuple):
+    """The state's arrays, and how far what was told of it before goes: next offset of each partition."""
+
+    arrays: Arrays
+    told: dict[Source, int]
+
+
 class _Done(NamedTuple):
     """What the learning thread gives back after a batch: what to publish, and the state where a snapshot is due."""
 
     outs: list[Out]
-    arrays: Arrays | None
+    copy: _Copy | None
 
 
 class Trainer:
@@ -56,15 +63,17 @@ class Trainer:
 
     def __init__(self, settings: Settings, *, is_embedded: bool = False, erasures: Erasures = NONE) -> None:
         self.settings, self.is_embedded, self.erasures = settings, is_embedded, erasures
-        self.config, self.fingerprint, self.learner, reached, self.place = restored(
-            settings, newest_without(settings.snapshot_dir, erasures)
-        )
+        found = newest_without(settings.snapshot_dir, erasures)
+        told = {} if found is None else told_of(found[0])
+        self.config, self.fingerprint, self.learner, reached, self.place = restored(settings, found)
+        del found
         if erasures and (gone := snapshots.remove(settings.snapshot_dir, self._may_stay)):
             log.warning("removed snapshots %s, which held users who were forgotten", gone)
         connection = connection_of(settings, is_embedded=is_embedded)
         self.names = {spec.name: topics.topic_name(settings.prefix, spec.name) for spec in topics.TOPICS}
         self.inputs = [self.names[name] for name in KINDS]
         self.publisher = Publisher(connection, PublishConfig(linger_ms=5), on_failure=end_process)
+        self.publisher.reached |= told
         self.merger: Merger[Entry | None] = Merger(settings.trainer.merge_bound_count, topic_order=self.inputs)
         self.core = Serial("learn")
         self.disk = Serial("snapshot")
@@ -220,10 +229,10 @@ class Trainer:
                 if source in batch.reached.offsets:
                     self.app.reader.done(source, batch.reached.offsets[source])
             await self.publisher.perform(done.outs)
-            if done.arrays is not None:
+            if done.copy is not None:
                 if self.saving is not None:
                     await self.saving
-                save = self._save(batch.step, done.arrays, batch.reached, self.place)
+                save = self._save(batch.step, done.copy, batch.reached, self.place)
                 self.saving = asyncio.create_task(save)
 
     # --- on the learning thread, the only one that touches the state ---------------------------------------------
@@ -250,9 +259,10 @@ class Trainer:
                 "trainer.accept_ledger to go on with this one"
             )
 
-    def _copied(self) -> Arrays:
+    def _copied(self) -> _Copy:
         self.saved_step = self.learner.state.step
-        return to_arrays(self.learner.state)
+        told = dict(self.publisher.reached)  # all of it was taken off the state on this thread: the copy is not older
+        return _Copy(to_arrays(self.learner.state), told)
 
     def _announcement(self, waiting: int, recovering: int) -> list[Out]:
         working = {"rejected": self.rejected, "skew_ms": self.merger.max_skew_ms, "waiting": waiting}
@@ -269,19 +279,20 @@ class Trainer:
                 await self.newest.told
             await self.publisher.perform(outs)
 
-    async def _save(self, step: int, arrays: Arrays, reached: Reached, place: ledger.Place) -> None:
+    async def _save(self, step: int, copy: _Copy, reached: Reached, place: ledger.Place) -> None:
         """Make a snapshot durable once all letters that it steps over are, and say so."""
         with ending_on_error():
             if self.flushing is not None:  # what it has taken off the state's list has to leave before
                 await self.flushing
             await self.publisher.flush()
+            states = self.names[topics.ITEM_STATES.name]
             offsets, meta = meta_of(
                 reached, place, fingerprint=self.fingerprint, text_encoder=self.config.towers.text_encoder,
-                mark=self.erasures.mark,
+                mark=self.erasures.mark, told={at: end for at, end in copy.told.items() if at[0] == states},
             )  # fmt: skip
             try:
                 ref = await self.disk(
-                    snapshots.save, self.settings.snapshot_dir, step, arrays, offsets=offsets, meta=meta,
+                    snapshots.save, self.settings.snapshot_dir, step, copy.arrays, offsets=offsets, meta=meta,
                     keep=self.settings.trainer.keep_snapshots,
                 )  # fmt: skip
             except (
@@ -317,9 +328,9 @@ class Trainer:
                 await task
         if self.learner.state.step > self.saved_step:
             await self._flush()
-            arrays = await self.core(self._copied)
+            copy = await self.core(self._copied)
             reached = Reached(self.batches.offsets, self.batches.clocks)
-            await self._save(self.learner.state.step, arrays, reached, self.place)
+            await self._save(self.learner.state.step, copy, reached, self.place)
         if self.ledger is not None:
             await self.ledger.stop()
         async with self.publishing:

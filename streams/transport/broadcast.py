@@ -51,9 +51,18 @@ class BroadcastReader:
       topics: full names.
       connection: the broker.
       config: sizes and times.
+      starts: next offset of partitions whose earlier records are known already; one that ends before is read whole.
     """
 
-    def __init__(self, topics: Sequence[str], connection: Connection, config: BroadcastConfig | None = None) -> None:
+    def __init__(
+        self,
+        topics: Sequence[str],
+        connection: Connection,
+        config: BroadcastConfig | None = None,
+        *,
+        starts: Mapping[Source, int] | None = None,
+    ) -> None:
+        self._starts = dict(starts or {})
         self._topics = tuple(topics)
         self._connection = connection
         self._config = config or BroadcastConfig()
@@ -78,7 +87,7 @@ class BroadcastReader:
         """
         consumer = await self._connect()
         try:
-            await self._assign(consumer, {})
+            await self._assign(consumer, self._starts)
             looked_at = asyncio.get_running_loop().time()
             while True:
                 await self._read(consumer, on_chunk)
@@ -129,6 +138,12 @@ class BroadcastReader:
         first = await consumer.beginning_offsets(partitions)
         ends = await consumer.end_offsets(partitions)
         starts = {(tp.topic, tp.partition): known.get((tp.topic, tp.partition), first[tp]) for tp in partitions}
+        for tp in partitions:
+            at = tp.topic, tp.partition
+            if known is self._starts and starts[at] > ends[tp]:
+                log.warning("%s/%d ends at %d, before %d, where it was known to; reading it whole", *at, ends[tp],
+                            starts[at])  # fmt: skip
+                starts[at] = first[tp]
         for tp in partitions:
             consumer.seek(tp, starts[tp.topic, tp.partition])
         self._positions.start(starts, {(tp.topic, tp.partition): end for tp, end in ends.items()})

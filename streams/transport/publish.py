@@ -98,6 +98,8 @@ class Publisher:
         self._room = asyncio.Event()
         self._room.set()
         self.acknowledged_count = 0
+        self.reached: dict[tuple[str, int], int] = {}
+        """Next offset behind the newest acknowledged record of ours, by topic and partition."""
 
     async def start(self) -> None:
         """Connects; raises aiokafka's KafkaConnectionError if no broker answers."""
@@ -259,6 +261,9 @@ class Publisher:
             self._fail(topic, error)
         else:
             self.acknowledged_count += count
+            placed = sent.result()  # of a batch: its first record
+            at = (placed.topic, placed.partition)
+            self.reached[at] = max(self.reached.get(at, 0), placed.offset + count)
 
     def _fail(self, topic: str, error: BaseException) -> None:
         self._room.set()

@@ -36,10 +36,12 @@ async def publish(kafka, topic: str, numbers: range, *, partition: int | None = 
 
 
 @contextlib.asynccontextmanager
-async def reading(kafka, *topics: str) -> AsyncIterator[tuple[BroadcastReader, dict[str, list[int]]]]:
+async def reading(
+    kafka, *topics: str, starts: dict[tuple[str, int], int] | None = None
+) -> AsyncIterator[tuple[BroadcastReader, dict[str, list[int]]]]:
     """A running reader and what it has given, by topic."""
     config = BroadcastConfig(partitions_every_s=0.3, poll_ms=50, chunk_records=64)
-    reader = BroadcastReader(topics, Connection(bootstrap=kafka.bootstrap), config)
+    reader = BroadcastReader(topics, Connection(bootstrap=kafka.bootstrap), config, starts=starts)
     given: dict[str, list[int]] = {topic: [] for topic in topics}
 
     async def note(chunk: Chunk[Any]) -> None:
@@ -146,3 +148,13 @@ async def test_few_in_flight_still_publishes_all_in_order(kafka):
     async with reading(kafka, topic) as (_, given):
         await until(lambda: len(given[topic]) >= 2000)
         assert given[topic] == list(range(2000))
+
+
+async def test_a_partition_is_read_from_where_it_is_known_to_and_whole_if_it_ends_before(kafka):
+    known, recreated = make_topics(kafka, known=1, recreated=1)
+    await publish(kafka, known, range(100))
+    await publish(kafka, recreated, range(10))
+    async with reading(kafka, known, recreated, starts={(known, 0): 70, (recreated, 0): 11}) as (reader, given):
+        async with asyncio.timeout(WAIT_S):
+            await reader.caught_up.wait()
+        assert given == {known: list(range(70, 100)), recreated: list(range(10))}

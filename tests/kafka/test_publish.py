@@ -89,3 +89,15 @@ async def test_only_a_started_publisher_publishes(kafka):
     publisher = Publisher(Connection(bootstrap=kafka.bootstrap))
     with pytest.raises(PublishError, match="not started"):
         await publisher.perform(outs("any", range(1)))
+
+
+async def test_a_publisher_knows_how_far_its_acknowledged_records_go(kafka):
+    topic = make_topic(kafka, "reached")
+    async with Publisher(Connection(bootstrap=kafka.bootstrap)) as publisher:
+        assert publisher.reached == {}
+        await publisher.perform(outs(topic, range(3)))  # one by one
+        await publisher.flush()
+        assert publisher.reached == {(topic, 0): 3}
+        await publisher.perform(outs(topic, range(500)))  # in batches
+        await publisher.flush()
+        assert publisher.reached == {(topic, 0): 503}

@@ -176,3 +176,26 @@ def test_a_config_out_of_range_is_refused(change, message):
 def test_the_default_configuration_stands():
     assert ModelConfig().evaluate_sample == 1.0
     assert ModelConfig() == ModelConfig()
+
+
+def test_a_state_for_serving_needs_no_array_that_only_learning_reads():
+    whole = learned(admitted(state.fresh(SMALL)), LOG[:256])
+    saved = to_arrays(whole)
+    served = {name: array for name, array in saved.items() if state.serves(name, SMALL)}
+    assert 0 < len(served) < len(saved)
+    for serving in (from_arrays(served, SMALL, learns=False), from_arrays(served, SMALL, learns=False, owns=True)):
+        for part in ("weights", "tables.id", "tables.content"):
+            ours, theirs = serving.towers, whole.towers
+            for step in part.split("."):
+                ours, theirs = getattr(ours, step), getattr(theirs, step)
+            jax.tree.map(np.testing.assert_array_equal, ours, theirs)
+        np.testing.assert_array_equal(serving.counts.seen, whole.counts.seen)
+        assert serving.users.keys() == whole.users.keys()
+    with pytest.raises(StateError, match="no array"):
+        from_arrays(served, SMALL)
+
+
+def test_arrays_that_a_state_owns_become_part_of_it_and_others_are_copied():
+    saved = to_arrays(learned(admitted(state.fresh(SMALL)), LOG[:128]))
+    assert from_arrays(saved, SMALL, owns=True).counts.seen is saved["counts/seen"]
+    assert not np.shares_memory(from_arrays(saved, SMALL).counts.seen, saved["counts/seen"])

@@ -263,3 +263,14 @@ def test_kill_9_in_the_middle_leaves_the_last_reported_snapshot_or_a_newer_one(t
     assert ref.version in (reported, reported + 1)
     assert ref.offsets["t/0"] == ref.version
     assert all((array == ref.version).all() for array in arrays.values())
+
+
+def test_arrays_that_nobody_wants_are_neither_read_nor_checked(tmp_path: Path) -> None:
+    ref = save(tmp_path, 1)
+    biggest_file(ref).write_bytes(b"damaged")
+    damaged = [entry.name for place, entry in enumerate(ref.manifest.arrays)
+               if (ref.path / f"array-{place:05d}.bin").read_bytes() == b"damaged"]  # fmt: skip
+    found = snapshots.load_newest(tmp_path, wants=lambda name: name not in damaged)
+    assert found is not None
+    assert_same(found[1], {name: array for name, array in make_arrays().items() if name not in damaged})
+    assert snapshots.load_newest(tmp_path) is None

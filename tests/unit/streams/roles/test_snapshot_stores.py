@@ -17,7 +17,7 @@ from streams.durability.ledger import Place
 from streams.errors import StoreUnavailableError
 from streams.roles.recommender import RecommenderRole
 from streams.roles.restoring import Reached
-from streams.roles.trainer import Trainer
+from streams.roles.trainer import Trainer, _Copy
 from streams.settings import Settings
 from streams.store_url import StoreUrl
 from tests.faulty_store import register
@@ -42,7 +42,7 @@ def unplug(given: Settings) -> Path:
 
 
 def save(trainer: Trainer, step: int) -> None:
-    asyncio.run(trainer._save(step, to_arrays(trainer.learner.state), Reached({}, {}), Place(0, "")))
+    asyncio.run(trainer._save(step, _Copy(to_arrays(trainer.learner.state), {}), Reached({}, {}), Place(0, "")))
 
 
 @pytest.mark.parametrize("role", ROLES)
