@@ -144,7 +144,7 @@ def _rows(
     own = key == row
     key[own] = place[(first[own] + length[row[own]]) % size.items]
     weights = [generator.random(places, np.float32) for _ in range(len(kind._fields) - 5)]
-    return kind(start[:-1].copy(), length, length.copy(), start[-1:].copy(), key, *weights)
+    return kind(start[:-1].copy(), length.copy(), length.copy(), start[-1:].copy(), key, *weights)
 
 
 def _remember(

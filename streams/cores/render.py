@@ -6,12 +6,14 @@ import heapq
 from collections.abc import Mapping, Sequence
 from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, field
-from typing import Any, Literal, NamedTuple
+from typing import Any, Final, Literal, NamedTuple
 
 from streams.contract import ids, rules
 from streams.contract.events import Asset, ContentAsset, ContentTask, Item
 
 Source = tuple[str, int]
+SPOKEN: Final = frozenset({"blurb", "dub", "subtitles"})
+"""Kinds whose assets are in a language."""
 
 
 class Refusal(NamedTuple):
@@ -20,19 +22,24 @@ class Refusal(NamedTuple):
     reason: str
 
 
-Verdict = Refusal | Literal["render", "finished"]
+Verdict = Refusal | Literal["render", "finished", "withdrawn"]
 
 
-def judge(task: ContentTask, *, item: Item | None, finished: AbstractSet[str], now_ms: int) -> Verdict:
-    """Whether a task is to be rendered: not one that is finished, too late, mislabelled, or of an unknown item.
+def judge(
+    task: ContentTask, *, item: Item | None, finished: AbstractSet[str], now_ms: int,
+    withdrawn: AbstractSet[str] = frozenset(),
+) -> Verdict:  # fmt: skip
+    """Whether a task is to be rendered: not one that is finished, withdrawn, too late, mislabelled, or of no item.
 
     Args:
       task: as it came. item: of the catalogue; None: there is none of this id.
       finished: ids of the tasks that have their asset or their reason.
-      now_ms: of the clock, UTC epoch ms.
+      now_ms: event time, UTC epoch ms. withdrawn: ids of those that were taken back since.
     """
     if task.task_id in finished:
         return "finished"
+    if task.withdrawn or task.task_id in withdrawn:
+        return "withdrawn"
     wanted = ids.content_task_id(
         item_id=task.item_id, kind=task.kind, audience=task.audience, locale=task.locale, spec=task.spec
     )
@@ -62,7 +69,7 @@ def done(
     """The record of a finished asset."""
     asset = Asset(
         asset_id=asset_id_of(task.task_id), uri=uri, media_type=media_type, sha256=sha256, size_bytes=size_bytes,
-        duration_ms=duration_ms,
+        duration_ms=duration_ms, language=task.locale if task.kind in SPOKEN else None,
     )  # fmt: skip
     figures = dict(list(quality.items())[: rules.MAX_CONTEXT_KEYS])
     return ContentAsset(

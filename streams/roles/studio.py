@@ -66,6 +66,9 @@ class StudioRole:
         self.aside = Aside(self.store)
         self.items: dict[str, Item] = {}
         self.finished: set[str] = set()
+        self.withdrawn: set[str] = set()
+        self.now_ms = 0
+        """Event time, by the records of tasks: a replayed log's tasks are not late."""
         self.waiting = render.Waiting()
         self.progress = render.Progress()
         self.rendering: dict[str, Rendering] = {}
@@ -161,6 +164,8 @@ class StudioRole:
             if isinstance(task, Rejected):
                 letters.append(letter_for(task, record, topic=self.names[topics.DEAD_LETTERS.name]))
             elif isinstance(task, ContentTask):
+                self.now_ms = max(self.now_ms, record.timestamp)
+                (self.withdrawn.add if task.withdrawn else self.withdrawn.discard)(task.task_id)
                 tasks.append((Place(chunk.source, record.offset, chunk.epoch), task))
         if letters:
             await self.publisher.perform(letters)
@@ -213,8 +218,7 @@ class StudioRole:
 
     async def _carry_out(self, one: Rendering, task: ContentTask) -> None:
         item = await self._item(task.item_id)
-        now_ms = time.time_ns() // 1_000_000
-        verdict = render.judge(task, item=item, finished=self.finished, now_ms=now_ms)
+        verdict = render.judge(task, item=item, finished=self.finished, now_ms=self.now_ms, withdrawn=self.withdrawn)
         record: ContentAsset | None = None
         if isinstance(verdict, Refusal):
             record = render.refused(task, verdict.reason)

@@ -14,6 +14,7 @@ from typing import Any, Final, cast
 import msgspec
 
 from streams.contract.events import Asset, ContentTask, Item
+from streams.cores.blurb import language_of
 from streams.studio import checks, engines
 from streams.studio.engines import Draft, Job
 from streams.studio.errors import SourceError, SpecError, StudioError
@@ -109,7 +110,7 @@ def _job(errand: Errand, sources: Sources, workdir: Path) -> tuple[Job, dict[str
     for name, types in (("source", ("video/",)), ("text_source", TEXT_TYPES)):
         uri = task.spec.get(name)
         if uri is None and task.kind != "blurb":
-            uri = _asset(errand.item, types, task.locale)
+            uri = asset_of(errand.item, types, task.locale if name == "text_source" else None)
         if uri is not None and not isinstance(uri, str):
             raise SpecError(f"expected spec.{name} to be an address, got {uri!r}")
         if uri is None:
@@ -129,11 +130,22 @@ def _job(errand: Errand, sources: Sources, workdir: Path) -> tuple[Job, dict[str
     return job, inputs
 
 
-def _asset(item: Item, types: tuple[str, ...], locale: str | None) -> str | None:
-    """Address of the item's first asset of such a type."""
-    del locale
+def asset_of(item: Item, types: tuple[str, ...], locale: str | None) -> str | None:
+    """Address of the item's first asset of such a type, in the language of ``locale`` where one is given.
+
+    Raises:
+      SpecError: there are such assets, and all are in other languages: nothing here translates.
+    """
     assets: list[Asset] = [asset for asset in item.assets if asset.media_type.startswith(types)]
-    return assets[0].uri if assets else None
+    wanted = language_of(locale)
+    spoken = [language_of(asset.language or item.language) for asset in assets]
+    fit = [asset.uri for asset, own in zip(assets, spoken, strict=True) if not wanted or not own or own == wanted]
+    if assets and not fit:
+        raise SpecError(
+            f"expected a text in {wanted!r} among the item's assets, got {', '.join(sorted(set(spoken)))}; nothing "
+            "here translates: name one in spec.text_source"
+        )
+    return fit[0] if fit else None
 
 
 def main() -> None:

@@ -1,8 +1,10 @@
 """Which tasks are rendered, in which order, and what may be committed."""
 
+from typing import Any
+
 from streams.contract import ids
 from streams.contract.events import ContentTask
-from streams.cores.render import Place, Progress, Refusal, Waiting, asset_id_of, judge, refused, seed_of
+from streams.cores.render import Place, Progress, Refusal, Waiting, asset_id_of, done, judge, refused, seed_of
 from tests.factories import make_content_task, make_item
 
 AT = ("tasks", 0)
@@ -23,6 +25,26 @@ def test_a_new_task_is_rendered():
 def test_a_finished_task_is_not_done_again():
     one = task()
     assert judge(one, item=None, finished={one.task_id}, now_ms=0) == "finished"
+
+
+def test_a_task_that_was_taken_back_is_not_rendered_and_not_told_of():
+    one = task(not_after_ms=None)
+    assert judge(one, item=make_item(), finished=set(), now_ms=0, withdrawn={one.task_id}) == "withdrawn"
+    assert judge(task(withdrawn=True), item=None, finished=set(), now_ms=0) == "withdrawn"
+
+
+def test_an_asset_says_its_language_where_it_has_one():
+    told: dict[str, Any] = {
+        "uri": "file:///a",
+        "sha256": "0" * 64,
+        "size_bytes": 1,
+        "media_type": "text/vtt",
+        "duration_ms": None,
+    }
+    for kind, language in (("subtitles", "fr"), ("cut", None)):
+        found = done(task(kind=kind, locale="fr"), **told, quality={}, engine={})
+        assert found.asset is not None
+        assert found.asset.language == language
 
 
 def test_a_task_is_refused_with_its_reason():

@@ -12,8 +12,10 @@ import msgspec
 import pytest
 
 from streams.contract.events import ContentTask, Gain, Item
+from streams.studio.errors import SpecError
 from streams.studio.jobs import carry_out
-from streams.studio.rendering import Errand
+from streams.studio.rendering import Errand, asset_of
+from tests.factories import make_asset, make_item
 
 pytestmark = pytest.mark.slow
 
@@ -132,3 +134,16 @@ async def test_a_call_that_is_called_off_leaves_no_process(errand: ErrandOf, tmp
         while any(map(is_alive, pids)):
             await asyncio.sleep(0.05)
     assert os.getpid() not in pids
+
+
+def test_a_text_is_taken_in_the_task_s_language_and_never_in_another():
+    english, french, film = (
+        make_asset(asset_id=name, uri=f"file:///{name}", media_type=kind, language=language)
+        for name, kind, language in (("a", "text/vtt", None), ("b", "text/vtt", "fr-CA"), ("c", "video/mp4", None))
+    )
+    item = make_item(language="en", assets=[english, french, film])
+    for locale, uri in ((None, "file:///a"), ("en-GB", "file:///a"), ("fr", "file:///b")):
+        assert asset_of(item, ("text/",), locale) == uri
+    assert asset_of(item, ("audio/",), "de") is None
+    with pytest.raises(SpecError, match=r"a text in 'de' among the item's assets, got en, fr; nothing here translates"):
+        asset_of(item, ("text/",), "de")
