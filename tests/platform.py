@@ -5,6 +5,8 @@ from __future__ import annotations
 import random
 from collections.abc import Sequence
 
+import msgspec
+
 from streams.contract.events import Interaction, Item, User
 from streams.cores.plan import Entry
 
@@ -43,3 +45,15 @@ def views(
 
 def _event(event_id: str, user: str, item: str, action: str, at_ms: int) -> Interaction:
     return Interaction(event_id=event_id, user_id=user, item_id=item, action=action, occurred_at_ms=at_ms)  # type: ignore[arg-type]
+
+
+def showings(count: int, *, seed: int = 0, films: int = 6, dull: Sequence[str] = ("f0",)) -> list[Interaction]:
+    """Impressions at the top of the home page; one in five is clicked on, and of the ``dull`` films one in fifty."""
+    rng = random.Random(seed)
+    found: list[Interaction] = []
+    for i in range(count):
+        item, user, at_ms = f"f{rng.randrange(films)}", f"e{rng.randrange(20)}", START_MS + i * 120_000
+        found.append(_event(f"{seed}-{i}-i", user, item, "impression", at_ms))
+        if rng.random() < (0.02 if item in dull else 0.2):
+            found.append(_event(f"{seed}-{i}-k", user, item, "click", at_ms + 1_000))
+    return [msgspec.structs.replace(one, surface="home", position=1) for one in found]
