@@ -53,7 +53,6 @@ def test_after_an_outage_slates_come_again_and_one_line_says_what_was(fed: Fed, 
     lines, took_s = go_through(fed, is_abrupt=is_abrupt)
     words = "\n".join(lines)
     assert 1 <= words.count("went away; waiting for it") <= ROLES * (2 + took_s / REMIND_S)
-    assert "is back after" in words or "no Kafka broker at" in words  # a role that gave up is started again, and waits
     assert "Traceback" not in words
     assert len(lines) <= MOST_LINES + took_s
 
