@@ -79,9 +79,10 @@ ACCESS: Final[dict[str, Access]] = {
     ),
     "forget": Access(
         reads=(
-            topics.LEDGER, topics.ERASURES, topics.ITEMS, topics.USERS, topics.INTERACTIONS, topics.DEAD_LETTERS,
+            topics.LEDGER, topics.ERASURES, topics.ITEMS, topics.USERS, topics.INTERACTIONS, topics.ITEM_STATES,
+            topics.DEAD_LETTERS,
         ),
-        writes=(topics.USERS, topics.ERASURES, topics.DEAD_LETTERS),
+        writes=(topics.USERS, topics.ERASURES, topics.ITEM_STATES, topics.DEAD_LETTERS),
         deletes=(topics.DEAD_LETTERS,),
         checks=True,
     ),

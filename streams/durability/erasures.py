@@ -35,6 +35,13 @@ class Mark(NamedTuple):
 UNMARKED: Final = Mark(0, "")
 
 
+class LeftOut:
+    """What stands in the place of an entry that is not learned."""
+
+
+LEFT_OUT: Final = LeftOut()
+
+
 class Placed(NamedTuple):
     """An erasure and its offset on ``erasures.v1``."""
 
@@ -80,7 +87,7 @@ class Erasures:
         return timestamp_ms <= erasure.until_ms or offset < erasure.ends.get(f"{topic}/{partition}", 0)
 
     def without(self, entries: list[Any], records: Sequence[Any]) -> list[Any]:
-        """The entries with None for those that are left out.
+        """The entries with `LEFT_OUT` for those that are.
 
         Args:
           entries: one a record. records: with aiokafka's names, of any partitions.
@@ -88,8 +95,7 @@ class Erasures:
         if not self._by_user:
             return entries
         return [
-            None if entry is None or self._concerns(entry, record) else entry
-            for entry, record in zip(entries, records, strict=True)
+            LEFT_OUT if self._concerns(entry, record) else entry for entry, record in zip(entries, records, strict=True)
         ]
 
     def _concerns(self, entry: Any, record: Any) -> bool:

@@ -87,6 +87,7 @@ def save(
     meta: Mapping[str, Any],
     keep: int = 3,
     is_beside: bool = False,
+    spares: Callable[[SnapshotRef], bool] | None = None,
 ) -> SnapshotRef:
     """Write a snapshot durably; when this returns it survives a power cut.
 
@@ -97,6 +98,7 @@ def save(
       offsets: "topic/partition" -> next offset to read, of exactly this state.
       meta: JSON values.
       keep: how many snapshots stay, this one included; older ones are removed.
+      spares: True for older ones that stay whatever ``keep`` says.
       is_beside: another process is the root's writer: nothing is removed but a snapshot of this version, for this one.
 
     Returns:
@@ -130,7 +132,7 @@ def save(
                 list(writers.map(draft.put, names, contents, manifest.arrays))
             draft.commit(said)
         if not is_beside:
-            _retire(store, version, keep)
+            _retire(store, version, keep, spares)
     except OSError as error:
         raise SnapshotError(
             f"expected to write snapshot {version} under {store.address}, got: {error}; check space and permissions"
@@ -199,8 +201,10 @@ def load_newest(
     return None
 
 
-def remove(root: Root, fits: Callable[[SnapshotRef], bool]) -> list[int]:
+def remove(root: Root, fits: Callable[[SnapshotRef], bool], *, is_broken_kept: bool = False) -> list[int]:
     """Take away the snapshots that do not fit, and broken ones, of which nobody knows what they hold.
+
+    ``is_broken_kept``: leave those.
 
     Returns:
       Their versions.
@@ -219,6 +223,8 @@ def remove(root: Root, fits: Callable[[SnapshotRef], bool]) -> list[int]:
             except UnknownFormatError:
                 continue
             except SnapshotError as error:
+                if is_broken_kept:
+                    continue
                 _log.warning("removing snapshot %s: %s", version, error)
             store.remove(version)
             gone.append(version)
@@ -274,13 +280,21 @@ def _make_room(store: SnapshotStore, manifest: Manifest) -> bool:
     )
 
 
-def _retire(store: SnapshotStore, version: int, keep: int) -> None:
+def _retire(store: SnapshotStore, version: int, keep: int, spares: Callable[[SnapshotRef], bool] | None) -> None:
     """Remove what is older than the newest ``keep`` up to this version, which is durable whatever comes of this."""
     try:
         for old in [older for older in store.versions() if older < version][::-1][keep - 1 :]:
-            store.remove(old)
+            if spares is None or not _is_spared(store, old, spares):
+                store.remove(old)
     except StoreError as error:
         _log.warning("older snapshots stay: %s", error)
+
+
+def _is_spared(store: SnapshotStore, version: int, spares: Callable[[SnapshotRef], bool]) -> bool:
+    try:
+        return spares(open_ref(store, version))
+    except SnapshotError:
+        return False
 
 
 def _read_all(ref: SnapshotRef, *, into: Arrays | None, wants: Callable[[str], bool] = lambda _: True) -> None:

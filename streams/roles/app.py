@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, Final
 from streams.connect import connection_of
 from streams.contract.topics import ERASURES, TOPICS, topic_name
 from streams.durability.stores import wait_for_store
-from streams.errors import DurabilityError, StoreUnavailableError, TopicMismatchError
+from streams.errors import DurabilityError, ErasureError, StoreUnavailableError, TopicMismatchError
 from streams.roles.supervisor import Supervisor
 from streams.settings import Settings
 from streams.transport.reader import EXIT_AFTER_ERROR, EXIT_HELPLESS
@@ -38,6 +38,9 @@ def worker(role: str, settings: Settings, *, is_embedded: bool = False) -> None:
     except StoreUnavailableError as error:  # it went away while it was read: the next start waits for it
         _say(f"{role}: {error}")
         sys.exit(EXIT_AFTER_ERROR)
+    except ErasureError as error:
+        _say(f"{role}: {error}")
+        sys.exit(EXIT_HELPLESS if role == "trainer" else EXIT_AFTER_ERROR)  # a trainer may have gone on meanwhile
     except DurabilityError as error:  # it would be the same the next time
         _say(f"{role}: {error}")
         sys.exit(EXIT_HELPLESS)

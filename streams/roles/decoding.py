@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any, Final
 
 from streams.contract import topics
@@ -10,7 +10,8 @@ from streams.contract.codec import Rejected, decoder
 from streams.contract.dead_letters import Origin, dead_letter, redrive_of
 from streams.contract.events import Interaction, Item, Record, User
 from streams.cores.learn import Entry, Erased, Withdrawn
-from streams.durability.erasures import NONE, Erasures
+from streams.durability.erasures import LEFT_OUT, NONE, Erasures, LeftOut
+from streams.transport.merge import Source, Stamped
 from streams.transport.publish import Out
 
 Decode = Callable[[bytes, int], Record | Rejected]
@@ -21,9 +22,7 @@ DECODERS: Final[dict[type[Record], Decode]] = {kind: decoder(kind) for kind in (
 def entries_of(
     records: Any, kind: type[Record], *, dead_letters: str | None, erasures: Erasures = NONE
 ) -> tuple[list[Entry | None], list[Out]]:
-    """One entry a record, in order: None where there is nothing to learn.
-
-    Because it was refused, is a tombstone without meaning, or of a user who was forgotten.
+    """One entry a record, in order: None where there is nothing to learn, `LEFT_OUT` where a user was forgotten.
 
     Args:
       records: aiokafka's ``ConsumerRecord`` of one partition.
@@ -42,12 +41,25 @@ def entries_of(
             continue
         entry = decode(record.value, record.timestamp)
         if isinstance(entry, Rejected):
-            entries.append(None)
-            if dead_letters is not None and not (erasures and _is_erased(record, erasures)):
+            is_left_out = bool(erasures) and _is_erased(record, erasures)
+            entries.append(LEFT_OUT if is_left_out else None)  # type: ignore[arg-type]
+            if dead_letters is not None and not is_left_out:
                 letters.append(letter_for(entry, record, topic=dead_letters))
         else:
             entries.append(entry)  # type: ignore[arg-type]
     return erasures.without(entries, records), letters
+
+
+def stamped(
+    source: Source, records: Sequence[Any], entries: Sequence[Entry | LeftOut | None]
+) -> list[Stamped[Entry | None]]:
+    """Entries as the merger takes them; what is left out moves no clock, as if it had never been there."""
+    return [
+        Stamped(source, 0, record.offset, None)
+        if isinstance(entry, LeftOut)
+        else Stamped(source, record.timestamp, record.offset, entry)
+        for record, entry in zip(records, entries, strict=True)
+    ]
 
 
 def _is_erased(record: Any, erasures: Erasures) -> bool:

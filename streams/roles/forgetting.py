@@ -11,7 +11,7 @@ from __future__ import annotations
 import asyncio
 import dataclasses
 import time
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from typing import Any, Final, NamedTuple
 
 import msgspec
@@ -24,7 +24,7 @@ from streams.contract.events import Erasure, Interaction, User
 from streams.contract.topics import topic_name
 from streams.durability import snapshots
 from streams.durability.erasure_log import read_erasures
-from streams.durability.erasures import Erasures, digest_of
+from streams.durability.erasures import NONE, Erasures, digest_of
 from streams.durability.ledger import learned_hash
 from streams.durability.ledger_log import read_ledger
 from streams.durability.manifest import entries_of
@@ -35,12 +35,12 @@ from streams.roles.letters import erase_letters
 from streams.roles.moments import Moment
 from streams.roles.proof import Proof, clean_hash
 from streams.roles.rebuild import Rebuilt, rebuild_from
-from streams.roles.restoring import Restored, mark_of, meta_of, newest_without, reached_of, restored
+from streams.roles.restoring import PENDING, Restored, mark_of, meta_of, newest_without, reached_of, restored
 from streams.settings import Settings
 from streams.transport.merge import Source
 from streams.transport.publish import Out, send_all
 from streams.transport.refusals import require_answer
-from streams.transport.whole import ends_of, read_whole
+from streams.transport.whole import edges_of, read_whole
 
 SLACK: Final = 1_000_000
 """Versions that the running trainer may give away between our look at the ledger and its restart, at most."""
@@ -109,32 +109,38 @@ def forget(
     names = {spec.name: topic_name(settings.prefix, spec.name) for spec in topics.TOPICS}
     earlier = read_erasures(connection, names[topics.ERASURES.name])
     inputs = [names[topics.INTERACTIONS.name], names[topics.USERS.name]]
-    ends = {f"{topic}/{partition}": end for (topic, partition), end in sorted(ends_of(connection, inputs).items())}
+    edges = edges_of(connection, inputs)
+    _refuse_expired(edges, inputs[0])
+    ends = {f"{topic}/{partition}": end for (topic, partition), (_, end) in sorted(edges.items())}
     newest_without(settings.snapshot_dir, earlier)  # refuses where the topic was lost
-    snapshots.remove(settings.snapshot_dir, lambda ref: mark_of(ref).lead <= earlier.lead)  # of one that was ended
+    stays = lambda ref: mark_of(ref).lead <= earlier.lead  # noqa: E731 - what a command left that was ended
+    snapshots.remove(settings.snapshot_dir, stays, is_broken_kept=True)
     draft = _drafts(users, until_ms=until_ms, ends=ends, lead=0)
     seen = records_of(settings, users, without=earlier, within=earlier.plus(draft))
     erasures = _drafts(users, until_ms=until_ms, ends=ends, lead=earlier.lead + seen.interactions + SLACK)
     later = earlier.plus(erasures)
     say(f"{seen.interactions:,} interactions of theirs; learning the log without them")
-    built = _rebuilt(settings, earlier, later, seen, heard)
+    base = _base(settings, earlier, seen)
+    built = _rebuilt(settings, base, later, heard)
     found = learned_hash(entries_of(to_arrays(built.learner.state)))
     proof = None
     if proves:
         say(f"state {found} after step {built.step}; proving it on a copy of the log that never held them")
-        proof = clean_hash(settings, _base(settings, earlier, seen), seen.offsets, later, built.step, heard=heard)
+        gone = records_of(settings, None, without=NONE, within=later).offsets  # theirs, and those forgotten before
+        proof = clean_hash(settings, _restored(settings, base), gone, later, built.step, heard=heard)
         if proof.state_hash != found:
             raise ErasureError(
                 f"expected state {proof.state_hash} after step {built.step}, as a log without the users gives, got "
                 f"{found}; nothing was adopted: report this, and try on another machine"
             )
-    _adopt(settings, built, later, erasures, found)
+    _adopt(settings, built, earlier, later, erasures, found)
     now = read_erasures(connection, names[topics.ERASURES.name])
     if now.mark != later.mark:
         raise ErasureError(
             "expected to be the only one who forgets users, got another erasure meanwhile; run the command again, so "
             "that the trainer finds a snapshot without all of them"
         )
+    _take_back_states(settings, built)
     letters = asyncio.run(erase_letters(connection, users, prefix=settings.prefix))
     return Forgotten(
         users=len(users), interactions=seen.interactions, letters=letters, from_step=built.start, step=built.step,
@@ -142,8 +148,11 @@ def forget(
     )  # fmt: skip
 
 
-def records_of(settings: Settings, users: Collection[str], *, without: Erasures, within: Erasures) -> Seen:
-    """What of theirs is in the log and is left out from now on, beyond what is left out ``without`` that."""
+def records_of(settings: Settings, users: Collection[str] | None, *, without: Erasures, within: Erasures) -> Seen:
+    """What of theirs is in the log and is left out from now on, beyond what is left out ``without`` that.
+
+    ``users``: None: of everybody.
+    """
     connection = connection_of(settings)
     offsets: dict[Source, list[int]] = {}
     count = 0
@@ -151,7 +160,7 @@ def records_of(settings: Settings, users: Collection[str], *, without: Erasures,
         topic = topic_name(settings.prefix, spec.name)
         for message in read_whole(connection, topic):
             user_id, is_interaction = _user_of(message, spec)
-            if user_id not in users:
+            if users is not None and user_id not in users:
                 continue
             source, offset, at_ms = (topic, message.partition() or 0), message.offset() or 0, message.timestamp()[1]
             if without.leaves_out(user_id, source, offset=offset, timestamp_ms=at_ms):
@@ -160,6 +169,16 @@ def records_of(settings: Settings, users: Collection[str], *, without: Erasures,
                 offsets.setdefault(source, []).append(offset)
                 count += is_interaction
     return Seen({source: sorted(all_of) for source, all_of in offsets.items()}, count)
+
+
+def _refuse_expired(edges: Mapping[Source, tuple[int, int]], topic: str) -> None:
+    """What was learned of records that are gone cannot be looked for, and not be left out."""
+    if gone := sorted(f"{name}/{at}" for (name, at), (first, _) in edges.items() if name == topic and first > 0):
+        raise ErasureError(
+            f"expected the whole of {topic}, got no beginning of {', '.join(gone)}: retention or somebody removed "
+            "records that may have been theirs, and no state can be made without those. Serving has forgotten them; to "
+            "forget what was learned, move the snapshots and ledger.v1 away and learn what is left of the log"
+        )
 
 
 def _user_of(message: Any, spec: topics.TopicSpec) -> tuple[str, bool]:
@@ -179,20 +198,25 @@ def _drafts(users: Collection[str], *, until_ms: int, ends: dict[str, int], lead
     ]
 
 
-def _base(settings: Settings, earlier: Erasures, seen: Seen) -> Restored:
-    """The newest state that never held them, under the erasures so far."""
+def _base(settings: Settings, earlier: Erasures, seen: Seen) -> SnapshotRef | None:
+    """The newest whole snapshot of a state that never held them, under the erasures so far."""
 
     def fits(ref: SnapshotRef) -> bool:
         reached = reached_of(ref).offsets
         is_before = all(reached.get(source, 0) <= offsets[0] for source, offsets in seen.offsets.items())
         return is_before and mark_of(ref) == earlier.mark
 
-    return restored(settings, snapshots.load_newest(settings.snapshot_dir, fits=fits))
+    found = snapshots.load_newest(settings.snapshot_dir, fits=fits)
+    return None if found is None else found[0]
 
 
-def _rebuilt(settings: Settings, earlier: Erasures, later: Erasures, seen: Seen, heard: Heard) -> Rebuilt:
+def _restored(settings: Settings, base: SnapshotRef | None) -> Restored:
+    return restored(settings, None if base is None else (base, snapshots.load(base)))
+
+
+def _rebuilt(settings: Settings, base: SnapshotRef | None, later: Erasures, heard: Heard) -> Rebuilt:
     """The state without them, close to where the ledger ends: the trainer goes on writing there meanwhile."""
-    first = _base(settings, earlier, seen)
+    first = _restored(settings, base)
     start, built = first.learner.state.step, None
     while True:
         last = _last_step(settings, first)
@@ -210,7 +234,7 @@ def _rebuilt(settings: Settings, earlier: Erasures, later: Erasures, seen: Seen,
 
 def free_step(last: int, *, taken: Collection[int], every: int) -> int:
     """The newest step up to ``last`` of which no snapshot is there, nor will be; ``last`` itself if there is none."""
-    for step in (last, last - 1):
+    for step in range(last, max(0, last - CLOSE), -1):
         if step > 0 and step not in taken and (every <= 0 or step % every):
             return step
     return last
@@ -223,7 +247,21 @@ def _last_step(settings: Settings, first: Restored) -> int:
     return max([first.learner.state.step, *steps])
 
 
-def _adopt(settings: Settings, built: Rebuilt, later: Erasures, erasures: Sequence[Erasure], found: str) -> None:
+def _take_back_states(settings: Settings, built: Rebuilt) -> None:
+    """Tombstones for item states of items that the new state does not know: those that they alone had touched."""
+    topic = topic_name(settings.prefix, topics.ITEM_STATES.name)
+    connection, items = connection_of(settings), built.learner.state.items
+    newest: dict[bytes, bool] = {}
+    for message in read_whole(connection, topic):
+        if (key := message.key()) is not None:
+            newest[bytes(key)] = message.value() is not None
+    gone = sorted(key for key, is_there in newest.items() if is_there and key.decode("utf-8", "replace") not in items)
+    asyncio.run(send_all(connection, [Out(topic=topic, key=key, value=None) for key in gone]))
+
+
+def _adopt(
+    settings: Settings, built: Rebuilt, earlier: Erasures, later: Erasures, erasures: Sequence[Erasure], found: str
+) -> None:
     """The snapshot first, then the word that it is the right one."""
     state = built.learner.state
     state.counts.changed[1 : state.items.used] = True  # recommenders hold what the old state told: all is told again
@@ -231,6 +269,7 @@ def _adopt(settings: Settings, built: Rebuilt, later: Erasures, erasures: Sequen
         built.reached, built.place, fingerprint=built.fingerprint,
         text_encoder=built.learner.config.towers.text_encoder, mark=later.mark, told={},
     )  # fmt: skip
+    meta |= {PENDING: earlier.mark.digest}
     if built.step:
         arrays = {name: np.asarray(array) for name, array in to_arrays(state).items()}
         snapshots.save(settings.snapshot_dir, built.step, arrays, offsets=offsets, meta=meta, is_beside=True)

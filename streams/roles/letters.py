@@ -68,7 +68,7 @@ async def erase_letters(connection: Connection, users: Collection[str], *, prefi
     places = [at for at, read in enumerate(reads) if redrive.is_of(read, keys, theirs)]
     if not places:
         return 0
-    others = [read for at, read in enumerate(reads[: places[-1] + 1]) if at not in set(places)]
+    others = [read for at, read in enumerate(reads) if at not in set(places)]  # to the end: marks follow their letters
     outs = [
         Out(
             topic=topic, key=read.key, value=read.value, timestamp_ms=read.timestamp_ms, partition=read.partition,
@@ -77,7 +77,7 @@ async def erase_letters(connection: Connection, users: Collection[str], *, prefi
         for read in others
     ]  # fmt: skip
     await send_all(connection, outs)
-    last = reads[places[-1]]
+    last = reads[-1]
     await asyncio.to_thread(admin.delete_before, connection, topic, last.partition, last.offset + 1)
     return sum(reads[at].value is not None for at in places)
 

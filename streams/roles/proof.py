@@ -112,6 +112,7 @@ def _copy_of_topics(settings: Settings, connection: Connection) -> Iterator[Sett
         )
         for spec in specs
     ]  # fmt: skip
+    admin.delete_topics_like(connection, f"{settings.prefix or 'marquee'}.proof-")  # of one that was ended
     try:
         admin.create_topics(connection, wanted, prefix=copy.prefix)
         yield copy
@@ -151,8 +152,12 @@ async def _copy(
 
 
 def _copied(message: Any, topic: str, partition: int, *, is_empty: bool) -> Out:
-    key, value = (b"", None) if is_empty else (message.key(), message.value())
-    return Out(topic=topic, key=key, value=value, timestamp_ms=message.timestamp()[1], partition=partition)
+    if is_empty:  # its time is 0: it moves no clock
+        return Out(topic=topic, key=b"", value=None, timestamp_ms=0, partition=partition)
+    return Out(
+        topic=topic, key=message.key(), value=message.value(), timestamp_ms=message.timestamp()[1],
+        partition=partition,
+    )  # fmt: skip
 
 
 def _bounds(records: Sequence[LedgerRecord], reached: Reached) -> dict[Source, tuple[int, int]]:

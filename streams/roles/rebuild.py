@@ -26,7 +26,7 @@ from streams.durability.ledger_log import read_ledger
 from streams.durability.manifest import entries_of
 from streams.durability.snapshots import SnapshotRef
 from streams.errors import SettingsError
-from streams.roles.decoding import KINDS
+from streams.roles.decoding import KINDS, stamped
 from streams.roles.decoding import entries_of as decoded
 from streams.roles.moments import Moment
 from streams.roles.restoring import Reached, Restored, mark_of, reached_of, restored
@@ -192,13 +192,7 @@ def _batches(settings: Settings, reached: Reached, todo: list[Placed], erasures:
 def _offer(reader: RangeReader, merger: Merger[Any], kinds: Mapping[str, Any], erasures: Erasures) -> None:
     for source, records in reader.read().items():
         entries, _ = decoded(records, kinds[source[0]], dead_letters=None, erasures=erasures)
-        merger.offer(
-            source,
-            [
-                Stamped(source, record.timestamp, record.offset, entry)
-                for record, entry in zip(records, entries, strict=True)
-            ],
-        )
+        merger.offer(source, stamped(source, records, entries))
 
 
 def _named(settings: Settings, spec: topics.TopicSpec) -> str:

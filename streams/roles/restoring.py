@@ -14,7 +14,7 @@ from streams.durability import snapshots
 from streams.durability.erasures import UNMARKED, Erasures, Mark
 from streams.durability.ledger import START, Place
 from streams.durability.snapshots import SnapshotRef
-from streams.errors import LedgerError, SnapshotError
+from streams.errors import ErasureError, SnapshotError
 from streams.roles.model_config import fingerprint_of, model_config_of
 from streams.settings import Settings
 from streams.text.choice import META, chosen_encoder, saved_encoder
@@ -25,6 +25,8 @@ LEDGER: Final = "ledger"
 """Where a snapshot's meta says its place in the ledger."""
 ERASURES: Final = "erasures"
 """Where it says the mark of the users that its state was learned without."""
+PENDING: Final = "erased-after"
+"""Where a snapshot of `marquee forget` says the digest of the mark that it follows: it counts once the log says so."""
 TOLD: Final = "told"
 """Where a snapshot's meta says how far item states go that it has all of: "topic/partition" -> next offset."""
 
@@ -90,18 +92,19 @@ def newest_without(
 
     Raises:
       UnknownFormatError: as of `snapshots.load_newest`.
-      LedgerError: all were learned under erasures that the log does not have.
+      ErasureError: all were learned under erasures that the log does not have.
     """
     ahead: list[SnapshotRef] = []
 
     def fits(ref: SnapshotRef) -> bool:
-        if mark_of(ref).lead > erasures.lead:  # of `marquee forget` that is at work, or was ended before it was done
+        is_pending = ref.meta.get(PENDING) == erasures.mark.digest  # `marquee forget` is at work, or was ended
+        if mark_of(ref).lead > erasures.lead and not is_pending:
             ahead.append(ref)
         return mark_of(ref) == erasures.mark
 
     found = snapshots.load_newest(root, fits=fits, wants=wants)
     if found is None and ahead:
-        raise LedgerError(
+        raise ErasureError(
             f"expected erasures.v1 to name everybody whom {ahead[0].uri} was learned without, got fewer: the topic was "
             "made anew; restore it, since without it a replay learns them again"
         )

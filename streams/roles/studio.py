@@ -10,6 +10,7 @@ from __future__ import annotations
 import asyncio
 import dataclasses
 import logging
+import shutil
 import time
 from collections.abc import Mapping
 from pathlib import Path
@@ -164,7 +165,7 @@ class StudioRole:
             if isinstance(task, Rejected):
                 letters.append(letter_for(task, record, topic=self.names[topics.DEAD_LETTERS.name]))
             elif isinstance(task, ContentTask):
-                self.now_ms = max(self.now_ms, record.timestamp)
+                self.now_ms = max(self.now_ms, min(record.timestamp, time.time_ns() // 1_000_000))
                 (self.withdrawn.add if task.withdrawn else self.withdrawn.discard)(task.task_id)
                 tasks.append((Place(chunk.source, record.offset, chunk.epoch), task))
         if letters:
@@ -217,7 +218,8 @@ class StudioRole:
                 one.work.result()
 
     async def _carry_out(self, one: Rendering, task: ContentTask) -> None:
-        item = await self._item(task.item_id)
+        is_open = task.task_id not in self.finished and task.task_id not in self.withdrawn
+        item = await self._item(task.item_id) if is_open else None
         verdict = render.judge(task, item=item, finished=self.finished, now_ms=self.now_ms, withdrawn=self.withdrawn)
         record: ContentAsset | None = None
         if isinstance(verdict, Refusal):
@@ -255,7 +257,13 @@ class StudioRole:
             engines=list(wishes.engines), seconds=float(wishes.deadline_s), memory_bytes=wishes.memory_mb << 20,
             file_bytes=wishes.file_mb << 20,
         )  # fmt: skip
-        outcome = await carry_out(errand, deadline_s=float(wishes.deadline_s))
+        try:
+            return await self._kept(task, await carry_out(errand, deadline_s=float(wishes.deadline_s)))
+        finally:
+            await asyncio.to_thread(shutil.rmtree, errand.workdir, ignore_errors=True)
+
+    async def _kept(self, task: ContentTask, outcome: Outcome) -> ContentAsset:
+        """The record of an outcome, its file in the store."""
         draft = outcome.draft
         if draft is None:
             reason = outcome.reason or "expected an outcome, got none"

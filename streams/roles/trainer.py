@@ -26,14 +26,14 @@ from streams.durability.erasures import NONE, Erasures
 from streams.durability.ledger_log import LedgerWriter, read_ledger
 from streams.errors import LedgerError, SnapshotError, StoreError
 from streams.roles.batches import Batch, Batches
-from streams.roles.decoding import KINDS, entries_of
+from streams.roles.decoding import KINDS, entries_of, stamped
 from streams.roles.restoring import Reached, mark_of, meta_of, newest_without, restored, told_of
 from streams.roles.serial import Serial
 from streams.roles.telling import Telling
 from streams.settings import Settings
 from streams.transport.broadcast import BroadcastReader
 from streams.transport.bulk import BulkApp, BytesChunk, bulk_agent, bulk_app
-from streams.transport.merge import Merger, Source, Stamped
+from streams.transport.merge import Merger, Source
 from streams.transport.publish import Out, PublishConfig, Publisher
 from streams.transport.reader import end_process, ending_on_error, restart_process
 
@@ -133,11 +133,7 @@ class Trainer:
                 if not self.app.reader.is_current(chunk):
                     return
                 self.rejected += len(letters)
-            stamped = [
-                Stamped(chunk.source, record.timestamp, record.offset, entry)
-                for record, entry in zip(chunk.records, entries, strict=True)
-            ]
-            self.merger.offer(chunk.source, stamped, now_ms=_monotonic_ms())
+            self.merger.offer(chunk.source, stamped(chunk.source, chunk.records, entries), now_ms=_monotonic_ms())
             self.app.reader.hold(self.merger.over_bound() - self.batches.needed())  # the loop may be away for long
 
         return offer
@@ -294,6 +290,7 @@ class Trainer:
                 ref = await self.disk(
                     snapshots.save, self.settings.snapshot_dir, step, copy.arrays, offsets=offsets, meta=meta,
                     keep=self.settings.trainer.keep_snapshots,
+                    spares=lambda ref: mark_of(ref).lead > self.erasures.lead,
                 )  # fmt: skip
             except (
                 SnapshotError,

@@ -174,10 +174,12 @@ def ffmpeg(arguments: Sequence[str], limits: Limits | None = None, *, level: str
 
 
 def read_options(path: Path) -> list[str]:
-    """The arguments that open one input: files only, whatever a playlist inside it names."""
-    return ["-protocol_whitelist", "file", "-i", str(path.resolve())]
+    """The arguments that open one input: files only, and no playlist, which would name other files than this one."""
+    return ["-protocol_whitelist", "file", "-format_whitelist", FORMATS, "-i", str(path.resolve())]
 
 
+FORMATS: Final = "mov,mp4,matroska,webm,mpegts,mpeg,avi,flv,ogg,asf,wav,mp3,flac,aac,srt,webvtt,ass"
+"""Containers and texts that are read, by ffmpeg's names. None of them refers to another file."""
 BITEXACT: Final = ("-map_metadata", "-1", "-fflags", "+bitexact", "-flags:v", "+bitexact", "-flags:a", "+bitexact")
 """No dates and versions in what is written: the same task gives the same bytes."""
 H264: Final = (
@@ -265,7 +267,7 @@ def _probe_here(path: str) -> Probe:
     import av
 
     av.logging.set_level(None)
-    with av.open(path, options={"protocol_whitelist": "file"}) as container:
+    with av.open(path, options={"protocol_whitelist": "file", "format_whitelist": FORMATS}) as container:
         tracks = []
         for stream in container.streams:
             context: Any = stream.codec_context

@@ -78,6 +78,9 @@ class Sources:
                     if taken > self.most_bytes:
                         raise SourceError(f"expected at most {self.most_bytes} bytes from {host}, got more")
                     file.write(piece)
+            told = response.headers.get("Content-Length")
+            if told is not None and told.isdecimal() and int(told) != taken:
+                raise SourceError(f"expected {told} bytes from {host}, got {taken}: the connection ended early")
         except (OSError, http.client.HTTPException) as error:
             raise SourceError(f"expected {host} to answer, got: {error}") from error
         finally:

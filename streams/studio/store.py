@@ -59,13 +59,13 @@ class Store:
         target = home / f"{digest}{suffix}"
         told = msgspec.json.format(msgspec.json.encode({**manifest, "sha256": digest, "bytes": size}))
         if not target.exists() or sha256_of(target) != digest:
-            part = aside / f"{digest}{suffix}"
+            part = aside / f"{secrets.token_hex(8)}{suffix}"
             shutil.copyfile(path, part)
             if sha256_of(part) != digest:
                 raise StudioError(f"expected a copy with hash {digest}, got another; look at the disk of {self.folder}")
             _fsync(part)
             part.rename(target)
-        part = aside / f"{digest}.json"
+        part = aside / f"{secrets.token_hex(8)}.json"
         part.write_bytes(told + b"\n")
         _fsync(part)
         part.rename(home / f"{digest}.json")

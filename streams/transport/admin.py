@@ -238,6 +238,21 @@ def delete_topics(connection: Connection, names: Sequence[str]) -> None:
             raise BrokerError(f"{connection.bootstrap} refused to delete {', '.join(there)}: {error!r}") from error
 
 
+def delete_topics_like(connection: Connection, begin: str) -> None:
+    """Deletes the topics whose names begin so.
+
+    Raises:
+      BrokerUnavailableError: nobody answers.
+      BrokerError: the broker refuses.
+    """
+    with _admin(connection) as admin:
+        try:
+            if found := sorted(name for name in admin.list_topics() if name.startswith(begin)):
+                admin.delete_topics(found)
+        except KafkaError as error:
+            raise BrokerError(f"{connection.bootstrap} refused to delete topics {begin}*: {error!r}") from error
+
+
 def delete_before(connection: Connection, topic: str, partition: int, offset: int) -> None:
     """Deletes a partition's records before an offset.
 

@@ -287,10 +287,12 @@ class Merger(Generic[V]):
                 buffer.head += int(taken)
                 buffer.taken_to = buffer.records[buffer.head - 1].offset + 1
                 buffer.emitted_clock_ms = int(buffer.clocks_ms[buffer.head - 1])
-        self._note_skew(raw_ms[order])
+        self._note_skew(raw_ms[order][raw_ms[order] > 0])  # what moves no clock has no time
         return [pool[i] for i in order.tolist()]
 
     def _note_skew(self, emitted_ms: NDArray[np.int64]) -> None:
+        if not len(emitted_ms):
+            return
         newest_ms = np.maximum(np.maximum.accumulate(emitted_ms), self._newest_ms)
         self.max_skew_ms = max(self.max_skew_ms, int((newest_ms - emitted_ms).max()))
         self._newest_ms = int(newest_ms[-1])

@@ -79,8 +79,8 @@ def read_whole(connection: Connection, topic: str, *, first: Mapping[int, int] |
         consumer.close()
 
 
-def ends_of(connection: Connection, names: Iterable[str]) -> dict[Source, int]:
-    """End offset of every partition of these topics.
+def edges_of(connection: Connection, names: Iterable[str]) -> dict[Source, tuple[int, int]]:
+    """The first offset that is still there, and the end, of every partition of these topics.
 
     Raises:
       BrokerError: as of `read_whole`.
@@ -88,7 +88,9 @@ def ends_of(connection: Connection, names: Iterable[str]) -> dict[Source, int]:
     consumer = Consumer({**connection.for_confluent(), **_FETCH})
     try:
         return {
-            (topic, partition): end for topic in names for partition, end in _ends(consumer, topic, connection).items()
+            (topic, partition): edges
+            for topic in names
+            for partition, edges in _edges(consumer, topic, connection).items()
         }
     finally:
         consumer.close()
@@ -96,6 +98,11 @@ def ends_of(connection: Connection, names: Iterable[str]) -> dict[Source, int]:
 
 def _ends(consumer: Consumer, topic: str, connection: Connection) -> dict[int, int]:
     """End offset of every partition."""
+    return {partition: end for partition, (_, end) in _edges(consumer, topic, connection).items()}
+
+
+def _edges(consumer: Consumer, topic: str, connection: Connection) -> dict[int, tuple[int, int]]:
+    """First offset and end of every partition."""
     try:
         found: Any = consumer.list_topics(topic, timeout=ANSWER_S).topics[topic]
         if found.error is not None and found.error.code() == KafkaError.TOPIC_AUTHORIZATION_FAILED:
@@ -103,16 +110,17 @@ def _ends(consumer: Consumer, topic: str, connection: Connection) -> dict[int, i
         if found.error is not None or not found.partitions:
             raise BrokerError(f"expected the topic {topic}, got none; `marquee topics create` makes it")
         places = [TopicPartition(topic, partition) for partition in sorted(found.partitions)]
-        return {one.partition: _end(consumer, one) for one in places}
+        return {one.partition: _edge(consumer, one) for one in places}
     except KafkaException as error:
         raise unreachable(connection, error.args[0]) from error
 
 
-def _end(consumer: Consumer, place: TopicPartition) -> int:
+def _edge(consumer: Consumer, place: TopicPartition) -> tuple[int, int]:
     until_s = time.monotonic() + ANSWER_S
     while True:
         try:
-            return consumer.get_watermark_offsets(place, timeout=ANSWER_S)[1]
+            first, end = consumer.get_watermark_offsets(place, timeout=ANSWER_S)
+            return first, end
         except KafkaException as error:
             if error.args[0].code() not in _SOON or time.monotonic() > until_s:
                 raise

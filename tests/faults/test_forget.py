@@ -12,7 +12,7 @@ from typing import Any
 import msgspec
 import pytest
 
-from streams.contract import topics
+from streams.contract import codec, topics
 from streams.contract.events import Erasure, LedgerRecord
 from streams.durability import snapshots
 from streams.durability.erasure_log import read_erasures
@@ -54,9 +54,12 @@ class Forgetting(Running):
         count = Counter(event.user_id for event in events)
         self.users = tuple(user for user, _ in count.most_common(2))
         self.theirs = sum(count[user] for user in self.users)
-        named = {event.item_id for event in events}
+        named = {event.item_id for event in events if event.user_id not in self.users}  # the others are not listed
+        self.left_items = named
         self.list_items([item for item in to_items(log.catalogue) if item.item_id in named], at_ms=int(log.time_ms[0]))
-        self.act(*events)
+        early = next(event for event in events[100:] if event.user_id == self.users[0])
+        self.act(*(event for event in events if event is not early))  # one comes late, ahead of all times
+        self.send(topics.INTERACTIONS, [(early.user_id, codec.encode(early), int(log.time_ms[EVENTS - 1]) + 3_600_000)])
         broken = b'{"event_id": "x", "user_id": "%s", "item_id": 7}'
         at_ms = int(log.time_ms[EVENTS - 1])
         self.send(topics.INTERACTIONS, [(user, broken % user.encode(), at_ms) for user in ("nobody", *self.users)])
@@ -91,6 +94,10 @@ def test_a_log_that_never_held_them_gives_the_same_state(forgotten: Forgetting) 
     assert proof["is_same"]
     assert proof["state_hash"] == told["state_hash"]
     assert proof["left_out"] == forgotten.theirs + 2 + 2  # what was refused, and the tombstones
+    told_states = read_whole(forgotten.connection, forgotten.name(topics.ITEM_STATES))
+    states = {message.key(): message.value() for message in told_states}
+    known = {key for key, value in states.items() if value is not None}
+    assert known <= {item.encode() for item in forgotten.left_items}
 
 
 def test_the_trainer_goes_on_from_that_state_and_the_chain_of_hashes_is_whole(forgotten: Forgetting) -> None:
@@ -137,8 +144,8 @@ def test_the_past_is_rebuilt_without_them(forgotten: Forgetting, capsys: pytest.
 
 def test_who_comes_back_is_learned_and_can_be_forgotten_again(forgotten: Forgetting) -> None:
     """The trainer is away meanwhile: the state without them waits for it."""
-    again = forgotten.forget(forgotten.users[0], "nobody at all")
-    assert (again["users"], again["interactions"], again["proof"]) == (2, 0, None)
+    again = forgotten.forget(forgotten.users[0], "nobody at all", "--prove")
+    assert (again["users"], again["interactions"], again["proof"]["is_same"]) == (2, 0, True)
     forgotten.newest = {}
     forgotten.start("trainer")
     now_ms = time.time_ns() // 1_000_000

@@ -8,7 +8,7 @@ import pytest
 
 from streams.contract.events import Erasure
 from streams.cores.learn import Erased, Withdrawn
-from streams.durability.erasures import NONE, UNMARKED, Erasures, Placed, digest_of
+from streams.durability.erasures import LEFT_OUT, NONE, UNMARKED, Erasures, Placed, digest_of
 from tests.factories import make_erasure, make_interaction, make_item, make_user
 
 SOURCE = ("interactions.v1", 2)
@@ -53,7 +53,7 @@ def test_only_what_a_user_did_or_is_goes() -> None:
         Withdrawn("user-1"), None,
     ]  # fmt: skip
     records = [Record(*SOURCE, at, 100) for at in range(len(entries))]
-    expected = [None, entries[1], None, None, entries[4], entries[5], None]
+    expected = [LEFT_OUT, entries[1], LEFT_OUT, LEFT_OUT, entries[4], entries[5], None]
     assert erasures.without(entries, records) == expected
 
 

@@ -12,10 +12,10 @@ from streams.contract.events import OffsetRange
 from streams.durability import snapshots
 from streams.durability.erasures import NONE, Erasures, Placed
 from streams.durability.stores import MANIFEST
-from streams.errors import ErasureError, LedgerError
-from streams.roles.forgetting import free_step
+from streams.errors import ErasureError
+from streams.roles.forgetting import _refuse_expired, free_step
 from streams.roles.proof import _Copied, _moved, _stand_ins
-from streams.roles.restoring import ERASURES, mark_of, newest_without
+from streams.roles.restoring import ERASURES, PENDING, mark_of, newest_without
 from tests.factories import make_erasure, make_ledger_record
 
 SOURCE = ("interactions.v1", 0)
@@ -30,7 +30,7 @@ def span(first: int, last: int, *, topic: str = "interactions.v1", records: int 
 
 @pytest.mark.parametrize(
     ("last", "taken", "every", "step"),
-    [(9, (), 4, 9), (9, (9,), 4, 9), (10, (10,), 4, 9), (8, (), 4, 7), (8, (), 0, 8), (8, (8, 7), 0, 8), (1, (), 1, 1)],
+    [(9, (), 4, 9), (9, (9,), 4, 7), (10, (10,), 4, 9), (8, (), 4, 7), (8, (), 0, 8), (8, (8, 7), 0, 6), (1, (), 1, 1)],
 )
 def test_a_step_is_chosen_that_no_snapshot_of_the_trainer_has(
     last: int, taken: tuple[int, ...], every: int, step: int
@@ -84,12 +84,37 @@ def test_only_a_snapshot_made_without_all_of_them_is_taken(tmp_path: Path) -> No
 
 def test_snapshots_of_erasures_that_the_log_does_not_have_are_refused_where_no_other_is_there(tmp_path: Path) -> None:
     save(tmp_path, 7, TWO)
-    with pytest.raises(LedgerError, match=r"the topic was made anew; restore it"):
+    with pytest.raises(ErasureError, match=r"the topic was made anew; restore it"):
         newest_without(tmp_path, ONE)
     save(tmp_path, 4, ONE)  # one of a command that was ended before it said so
     found = newest_without(tmp_path, ONE)
     assert found is not None
     assert found[0].version == 4
+
+
+def test_a_snapshot_whose_erasure_was_never_told_stops_nobody(tmp_path: Path) -> None:
+    meta = {ERASURES: list(TWO.mark), PENDING: ONE.mark.digest}
+    snapshots.save(tmp_path, 7, {"a": np.full(3, 7)}, offsets={}, meta=meta, is_beside=True)
+    assert newest_without(tmp_path, ONE) is None  # one begins with the log, and does not end
+    found = newest_without(tmp_path, TWO)
+    assert found is not None
+    assert found[0].version == 7
+
+
+def test_the_trainer_s_retention_spares_what_waits_to_be_adopted(tmp_path: Path) -> None:
+    save(tmp_path, 7, ONE, is_beside=True)
+    for version in (8, 9, 10):
+        snapshots.save(
+            tmp_path, version, {"a": np.full(3, version)}, offsets={}, meta={}, keep=1,
+            spares=lambda ref: mark_of(ref).lead > NONE.lead,
+        )  # fmt: skip
+    assert snapshots.versions(tmp_path) == [7, 10]
+
+
+def test_a_log_whose_beginning_is_gone_is_refused() -> None:
+    _refuse_expired({("interactions.v1", 0): (0, 9), ("users.v1", 0): (4, 9)}, "interactions.v1")
+    with pytest.raises(ErasureError, match=r"got no beginning of interactions.v1/1: retention .* what is left"):
+        _refuse_expired({("interactions.v1", 0): (0, 9), ("interactions.v1", 1): (4, 9)}, "interactions.v1")
 
 
 def test_one_saved_beside_the_writer_removes_nothing_but_its_own_version(tmp_path: Path) -> None:

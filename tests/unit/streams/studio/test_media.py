@@ -76,6 +76,18 @@ def test_a_playlist_leads_nowhere(tmp_path):
         media.ffmpeg([*media.read_options(playlist), "-f", "null", "-"], QUICK)
 
 
+def test_a_playlist_of_other_files_on_this_machine_is_not_opened(movie, tmp_path):
+    other = tmp_path / "other.ts"
+    media.ffmpeg([*media.read_options(movie.path), "-c", "copy", str(other)], QUICK)
+    for name in ("list.m3u8", "list.mp4"):
+        playlist = tmp_path / name
+        playlist.write_text(f"#EXTM3U\n#EXTINF:1,\n{other}\n#EXT-X-ENDLIST\n")
+        with pytest.raises(MediaError):
+            media.probe(playlist, QUICK)
+        with pytest.raises(MediaError):
+            media.ffmpeg([*media.read_options(playlist), "-f", "null", "-"], QUICK)
+
+
 def test_a_name_like_an_option_is_a_name(movie, tmp_path, monkeypatch):
     named = tmp_path / "-version.mp4"
     named.write_bytes(movie.path.read_bytes())
