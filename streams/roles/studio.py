@@ -54,6 +54,10 @@ class Rendering:
     work: asyncio.Task[None] | None = None
 
 
+LONGEST_S: Final = 7 * 86_400.0
+"""Between two reads: while all that may wait waits, partitions are held; heartbeats say that the worker lives."""
+
+
 class StudioRole:
     """One studio process; `app` is its Faust app."""
 
@@ -89,7 +93,7 @@ class StudioRole:
             offsets=self._wanted,
             on_start=self._begin,
             on_revoked=lambda _: self.is_assigned.clear(),
-            config=BulkConfig(chunk_records=16, buffer_chunks=4, commit_every_s=0.5),
+            config=BulkConfig(chunk_records=16, buffer_chunks=4, commit_every_s=0.5, most_between_polls_s=LONGEST_S),
         )
         bulk_agent(app, self.names[topics.CONTENT_TASKS.name], self._take_tasks, marks_done=False)
         app.task(self._start)

@@ -252,6 +252,7 @@ def bulk_app(
         broker_credentials=connection.for_faust(),
         broker_session_timeout=config.session_timeout_s,
         broker_heartbeat_interval=config.heartbeat_s,
+        broker_max_poll_interval=config.most_between_polls_s,
         consumer_group_instance_id=config.instance_id,
         consumer_auto_offset_reset="earliest",
         stream_buffer_maxsize=config.buffer_chunks,

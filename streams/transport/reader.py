@@ -41,6 +41,8 @@ class BulkConfig:
       held_poll_ms: poll timeout while some partition is not polled, so that it is looked at again soon.
       session_timeout_s: after this long a killed worker's partitions go to another.
       heartbeat_s: at most a third of it.
+      most_between_polls_s: a client that asks for nothing so long leaves the group; a role that holds all of its
+        partitions while it works asks for nothing.
       commit_every_s: commit what is done this often, and before partitions are given up; None: the role commits itself.
       commit_timeout_s: a commit waits at most so long for a broker that is away.
       isolation: "read_committed" leaves out records of aborted transactions.
@@ -53,6 +55,7 @@ class BulkConfig:
     held_poll_ms: int = 50
     session_timeout_s: float = 10.0
     heartbeat_s: float = 1.0
+    most_between_polls_s: float = 1_000.0
     commit_every_s: float | None = None
     commit_timeout_s: float = 5.0
     isolation: Literal["read_committed", "read_uncommitted"] = "read_committed"
