@@ -11,7 +11,7 @@ from streams.contract.dead_letters import Origin, dead_letter, redrive_of
 from streams.contract.events import Interaction, Item, Record, User
 from streams.cores.learn import Entry, Erased, Withdrawn
 from streams.durability.erasures import LEFT_OUT, NONE, Erasures, LeftOut
-from streams.transport.merge import Source, Stamped
+from streams.transport.merge import UNTIMED, Source, Stamped
 from streams.transport.publish import Out
 
 Decode = Callable[[bytes, int], Record | Rejected]
@@ -55,7 +55,7 @@ def stamped(
 ) -> list[Stamped[Entry | None]]:
     """Entries as the merger takes them; what is left out moves no clock, as if it had never been there."""
     return [
-        Stamped(source, 0, record.offset, None)
+        Stamped(source, UNTIMED, record.offset, None)
         if isinstance(entry, LeftOut)
         else Stamped(source, record.timestamp, record.offset, entry)
         for record, entry in zip(records, entries, strict=True)

@@ -31,6 +31,8 @@ V = TypeVar("V")
 
 _BEFORE_TIME_MS = -(2**62)
 """The clock of a partition that has carried nothing yet."""
+UNTIMED = _BEFORE_TIME_MS
+"""The timestamp of a record that moves no clock, and of no skew."""
 
 
 class Stamped(msgspec.Struct, Generic[V], frozen=True, gc=False):
@@ -287,7 +289,8 @@ class Merger(Generic[V]):
                 buffer.head += int(taken)
                 buffer.taken_to = buffer.records[buffer.head - 1].offset + 1
                 buffer.emitted_clock_ms = int(buffer.clocks_ms[buffer.head - 1])
-        self._note_skew(raw_ms[order][raw_ms[order] > 0])  # what moves no clock has no time
+        emitted_ms = raw_ms[order]
+        self._note_skew(emitted_ms[emitted_ms != UNTIMED])
         return [pool[i] for i in order.tolist()]
 
     def _note_skew(self, emitted_ms: NDArray[np.int64]) -> None:
