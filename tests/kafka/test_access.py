@@ -110,7 +110,12 @@ def call(guarded: Guarded, tmp_path: Path) -> Call:
 
     def call(who: str, prefix: str, *arguments: str) -> int:
         config = guarded.settings(who, prefix, tmp_path)
-        return run([*arguments, "--config", str(config), "--broker", guarded.secure, "--prefix", prefix])
+        environ = dict(os.environ)
+        try:
+            return run([*arguments, "--config", str(config), "--broker", guarded.secure, "--prefix", prefix])
+        finally:  # a command that learns names folders for what it compiles
+            os.environ.clear()
+            os.environ.update(environ)
 
     return call
 
