@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from streams.commands.options import broker_options, json_option, print_json, settings_of
+from streams.contract import rules
 
 if TYPE_CHECKING:
     from streams.roles.forgetting import Forgotten
@@ -36,8 +37,8 @@ def forget(
     them, and are left out of every replay; see docs/operations.md.
     """
     settings = settings_of(config=config, broker=broker, prefix=prefix)
-    if wrong := [user for user in users if not user]:
-        raise click.UsageError(f"expected user ids, got {wrong[0]!r}")
+    if wrong := [user for user in users if not is_id(user)]:
+        raise click.UsageError(f"expected user ids of 1 to {rules.MAX_ID_CHARS} characters, got {wrong[0][:100]!r}")
     if prove and serving_only:
         raise click.UsageError("expected one of --prove and --serving-only, got both: tombstones prove nothing")
     from streams.commands.rebuilding import prepare, progress
@@ -60,6 +61,12 @@ def forget(
     else:
         _say(done)
     return 0
+
+
+def is_id(text: str) -> bool:
+    """Whether the contract may have a user of this id: no other one has records."""
+    is_text = not any("\ud800" <= char <= "\udfff" for char in text)  # bytes of the shell that are no UTF-8
+    return is_text and 0 < len(text) <= rules.MAX_ID_CHARS
 
 
 def _plain(done: Forgotten) -> dict[str, Any]:
