@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -64,4 +63,3 @@ def test_a_film_that_nobody_clicks_on_gets_another_picture(engine: Running) -> N
     picture = Path(record.asset.uri.removeprefix("file://"))
     assert sha256_of(picture) == record.asset.sha256
     assert record.asset.media_type.startswith("image/")
-    shutil.rmtree(engine.folder / "assets")
