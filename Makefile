@@ -26,7 +26,7 @@ demo: setup  ## watch the engine learn a film log, live; DEMO_KEEP=1 keeps it se
 	$(BIN)/marquee demo
 
 test: setup  ## every test, with a real Kafka (java 17 and mvn)
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest --numprocesses 2 --dist loadfile
 
 faults: setup  ## a hundred SIGKILLs, minutes without a broker, recommenders that come and go, a hundred thousand broken records; an hour
 	KILLS=100 FUZZ=100000 OUTAGE=60 STORM=20 REPEATS=50 JUMPS=2000 REFUSALS=5 $(BIN)/python -m pytest tests/faults

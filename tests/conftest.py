@@ -7,6 +7,7 @@ import secrets
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import pytest
 from hypothesis import settings
@@ -87,10 +88,29 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
         items[:] = without
 
 
+def pytest_sessionstart(session: pytest.Session) -> None:
+    """Where workers run the tests and all of them are asked for, says before they start what they need."""
+    config = session.config
+    if is_worker(config) or not config.getoption("numprocesses", None) or os.environ.get(NO_KAFKA) == "1":
+        return
+    if config.args_source is pytest.Config.ArgsSource.TESTPATHS:
+        _require_tools()
+
+
 def pytest_collection_finish(session: pytest.Session) -> None:
     """After -m and -k have had their say: is what the chosen tests need installed?"""
-    if session.config.option.collectonly or not any(item.get_closest_marker("kafka") for item in session.items):
+    if session.config.option.collectonly or is_worker(session.config):
         return
+    if any(item.get_closest_marker("kafka") for item in session.items):
+        _require_tools()
+
+
+def is_worker(config: pytest.Config) -> bool:
+    """Whether this process runs tests for another one, which collects none itself."""
+    return hasattr(config, "workerinput")
+
+
+def _require_tools() -> None:
     missing: list[str] = []
     for version in (kafka_up.NEWEST_VERSION, kafka_up.OLDEST_VERSION):
         options = kafka_up.Options(
@@ -103,6 +123,19 @@ def pytest_collection_finish(session: pytest.Session) -> None:
             + "\n  ".join(missing)
             + f"\ninstall them, or set {NO_KAFKA}=1 to leave these tests out knowingly\n"
         )
+
+
+def pytest_sessionfinish(session: pytest.Session) -> None:
+    """A worker hands over what it left out."""
+    config = session.config
+    if is_worker(config):
+        config.workeroutput[NO_KAFKA] = config.stash.get(_DESELECTED, 0)  # type: ignore[attr-defined]
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_testnodedown(node: Any) -> None:
+    """Every worker collects everything, so each has left out the same."""
+    node.config.stash[_DESELECTED] = getattr(node, "workeroutput", {}).get(NO_KAFKA, 0)
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: pytest.Config) -> None:
