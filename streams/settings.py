@@ -105,6 +105,8 @@ class TrainerSettings(Checked):
       flush_ms: time between two publications of changed item states and weights.
       snapshot_every_steps: steps between two snapshots; 0 writes one only at a clean end.
       keep_snapshots: how many of them stay.
+      fork_snapshots: write them from a child that shares the memory, where that is possible: Linux, a folder, no GPU;
+        otherwise, and without it, learning waits while the state is copied.
       evaluate_sample: share of the events that are scored before they are learned.
       seed: of every random choice; together with the step it decides them all.
       accept_expired: go on without interactions that retention removed before they were learned.
@@ -117,6 +119,7 @@ class TrainerSettings(Checked):
     flush_ms: int = whole(500, least=10, most=3_600_000)
     snapshot_every_steps: int = whole(2_000, least=0)
     keep_snapshots: int = whole(3, least=1)
+    fork_snapshots: bool = flag(True)
     evaluate_sample: float = share(1.0)
     seed: int = whole(0, least=0, most=2**31 - 1)
     accept_expired: bool = flag(False)

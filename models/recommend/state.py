@@ -1,7 +1,9 @@
 """The trainer's one state, and its form as a flat dict of named arrays."""
 
+import ctypes
 import dataclasses
 import functools
+from collections.abc import Sequence
 from typing import Any
 
 import jax
@@ -183,8 +185,30 @@ _POOLS = {"histories": Histories, "hidden": Rows}
 _TABLES: dict[str, Any] = {"labels": ItemLabels, "combiner": Combiner, "reranker": Reranker, "heads": Heads}
 
 
-def to_arrays(state: State) -> Arrays:
-    """The whole state as named arrays, copied: what a snapshot holds."""
+def at_rest(state: State) -> list[NDArray[Any]] | None:
+    """Wait for what JAX still computes; the leaves of the towers where they lie, to be read before the next step only.
+
+    They are no copy, and JAX does not know of them, so that the next step still takes the memory over. None where they
+    are not in the host's memory.
+    """
+    if state.shortlist is not None:
+        shortlisting.settle(state.shortlist)
+    leaves = jax.block_until_ready(jax.tree.leaves(state.towers))  # type: ignore[no-untyped-call]
+    if any(device.platform != "cpu" for leaf in leaves for device in leaf.devices()):
+        return None
+    return [_where_it_lies(leaf) for leaf in leaves]
+
+
+def _where_it_lies(leaf: jax.Array) -> NDArray[Any]:
+    memory = (ctypes.c_byte * leaf.nbytes).from_address(leaf.unsafe_buffer_pointer())
+    return np.frombuffer(memory, leaf.dtype).reshape(leaf.shape)
+
+
+def to_arrays(state: State, towers: Sequence[NDArray[Any]] | None = None) -> Arrays:
+    """The whole state as named arrays, copied: what a snapshot holds.
+
+    ``towers``: the leaves of ``state.towers`` where the caller has them already.
+    """
     arrays: Arrays = {}
     for name, vocab in (("items", state.items), ("users", state.users)):
         arrays |= {f"{name}/{part}": array for part, array in vocab.to_arrays().items()}
@@ -195,7 +219,7 @@ def to_arrays(state: State) -> Arrays:
     for name in _TABLES:
         arrays |= {f"{name}/{part}": value.copy() for part, value in getattr(state, name)._asdict().items()}
     arrays |= {f"passes/{part}": value for part, value in showings.compacted(state.passes)._asdict().items()}
-    leaves = jax.tree.leaves(state.towers)
+    leaves = jax.tree.leaves(state.towers) if towers is None else towers
     arrays |= {f"towers/{at:03d}": np.array(leaf) for at, leaf in enumerate(leaves)}
     used = min(state.learned_events, RECENT_MOST)
     arrays["recent"] = state.recent[:used].copy()

@@ -99,15 +99,15 @@ class _Aside:
     """A draft: files in a folder aside, which takes the snapshot's name when all are there."""
 
     def __init__(self, folder: Path, path: Path) -> None:
-        self._folder, self._path = folder, path
+        self.folder, self._path = folder, path
 
     def put(self, name: str, content: memoryview, entry: ArrayEntry) -> None:  # noqa: ARG002 - the protocol's
-        _write_synced(self._folder / name, content)
+        write_synced(self.folder / name, content)
 
     def commit(self, manifest: bytes) -> None:
-        _write_synced(self._folder / MANIFEST, manifest)
-        _sync(self._folder)
-        self._folder.rename(self._path)
+        write_synced(self.folder / MANIFEST, manifest)
+        _sync(self.folder)
+        self.folder.rename(self._path)
         _sync(self._path.parent)
 
 
@@ -116,7 +116,8 @@ def path_of(root: Path, version: int) -> Path:
     return root / f"snapshot-{version:020d}"
 
 
-def _write_synced(path: Path, content: bytes | memoryview) -> None:
+def write_synced(path: Path, content: bytes | memoryview) -> None:
+    """Write a new file; it is durable when this returns, but for its name."""
     with path.open("xb") as stream:
         stream.write(content)
         stream.flush()

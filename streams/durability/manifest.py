@@ -145,6 +145,11 @@ def as_bytes(array: npt.NDArray[Any]) -> npt.NDArray[np.uint8]:
     return array.reshape(-1).view(np.uint8)
 
 
+def file_name(place: int) -> str:
+    """The file of the n-th array of a manifest."""
+    return f"array-{place:05d}.bin"
+
+
 def state_hash(arrays: Mapping[str, npt.ArrayLike]) -> str:
     """Hash of a state, hex: the one that its snapshot would carry, whatever order the names come in."""
     return hash_of_entries(entries_of(arrays))

@@ -17,8 +17,17 @@ from typing import Any, Final
 import numpy.typing as npt
 
 from streams.durability.folder_store import FolderStore, path_of
-from streams.durability.manifest import ArrayEntry, Manifest, UnknownFormatError, as_bytes, entry_of, portable
+from streams.durability.manifest import (
+    ArrayEntry,
+    Manifest,
+    UnknownFormatError,
+    as_bytes,
+    entry_of,
+    file_name,
+    portable,
+)
 from streams.durability.stores import SnapshotStore, open_store
+from streams.durability.twin import Twin
 from streams.errors import SnapshotError, StoreError
 from streams.store_url import StoreUrl
 
@@ -81,7 +90,7 @@ class SnapshotRef:
 def save(
     root: Root,
     version: int,
-    arrays: Mapping[str, npt.ArrayLike],
+    arrays: Mapping[str, npt.ArrayLike] | Twin,
     *,
     offsets: Mapping[str, int],
     meta: Mapping[str, Any],
@@ -94,7 +103,7 @@ def save(
     Args:
       root: folder of all snapshots, made if needed; or an object store.
       version: rising; a broken snapshot of this version is replaced.
-      arrays: the state; numbers, booleans and fixed-length text.
+      arrays: the state; numbers, booleans and fixed-length text; or a twin that has it, for a folder, and is over then.
       offsets: "topic/partition" -> next offset to read, of exactly this state.
       meta: JSON values.
       keep: how many snapshots stay, this one included; older ones are removed.
@@ -111,33 +120,58 @@ def save(
     if version < 0 or keep < 1:
         raise SnapshotError(f"expected version >= 0 and keep >= 1, got {version} and {keep}; check the caller")
     store = open_store(root)
-    plain = {name: portable(name, arrays[name]) for name in sorted(arrays)}
-    manifest = Manifest(
-        version=version,
-        arrays=tuple(entry_of(name, array) for name, array in plain.items()),
-        offsets=dict(offsets),
-        meta=dict(meta),
-    )
-    ref, said = SnapshotRef(store=store, manifest=manifest), manifest.to_bytes()
     try:
         store.sweep(is_beside=is_beside)
         if is_beside and version in store.versions():
             store.remove(version)
-        if not _make_room(store, manifest):
-            return ref
-        with store.draft(version, is_beside=is_beside) as draft:
-            with ThreadPoolExecutor(store.writers) as writers:
-                names = [_file_name(place) for place in range(len(plain))]
-                contents = [as_bytes(array).data for array in plain.values()]
-                list(writers.map(draft.put, names, contents, manifest.arrays))
-            draft.commit(said)
-        if not is_beside:
+        if isinstance(arrays, Twin):
+            ref, is_new = _from_twin(store, version, arrays, offsets, meta)
+        else:
+            ref, is_new = _from_arrays(store, version, arrays, offsets, meta, is_beside=is_beside)
+        if is_new and not is_beside:
             _retire(store, version, keep, spares)
     except OSError as error:
         raise SnapshotError(
             f"expected to write snapshot {version} under {store.address}, got: {error}; check space and permissions"
         ) from error
+    finally:
+        if isinstance(arrays, Twin):
+            arrays.end()
     return ref
+
+
+def _from_arrays(
+    store: SnapshotStore, version: int, arrays: Mapping[str, npt.ArrayLike], offsets: Mapping[str, int],
+    meta: Mapping[str, Any], *, is_beside: bool,
+) -> tuple[SnapshotRef, bool]:  # fmt: skip
+    plain = {name: portable(name, arrays[name]) for name in sorted(arrays)}
+    entries = tuple(entry_of(name, array) for name, array in plain.items())
+    manifest = Manifest(version=version, arrays=entries, offsets=dict(offsets), meta=dict(meta))
+    ref, said = SnapshotRef(store=store, manifest=manifest), manifest.to_bytes()
+    if not _make_room(store, manifest):
+        return ref, False
+    with store.draft(version, is_beside=is_beside) as draft:
+        with ThreadPoolExecutor(store.writers) as writers:
+            names = [file_name(place) for place in range(len(plain))]
+            contents = [as_bytes(array).data for array in plain.values()]
+            list(writers.map(draft.put, names, contents, manifest.arrays))
+        draft.commit(said)
+    return ref, True
+
+
+def _from_twin(
+    store: SnapshotStore, version: int, twin: Twin, offsets: Mapping[str, int], meta: Mapping[str, Any]
+) -> tuple[SnapshotRef, bool]:
+    if not isinstance(store, FolderStore):
+        raise SnapshotError(f"expected a folder for a twin to write to, got {store.address}; check the caller")
+    with store.draft(version) as draft:
+        entries = tuple(twin.write(draft.folder))
+        manifest = Manifest(version=version, arrays=entries, offsets=dict(offsets), meta=dict(meta))
+        ref = SnapshotRef(store=store, manifest=manifest)
+        if not _make_room(store, manifest):
+            return ref, False
+        draft.commit(manifest.to_bytes())
+    return ref, True
 
 
 def newest(root: Root) -> SnapshotRef | None:
@@ -308,14 +342,10 @@ def _read_all(ref: SnapshotRef, *, into: Arrays | None, wants: Callable[[str], b
 
 
 def _read(ref: SnapshotRef, place: int, entry: ArrayEntry, *, is_kept: bool) -> npt.NDArray[Any] | None:
-    content, got = ref.store.read(ref.version, _file_name(place), entry)
+    content, got = ref.store.read(ref.version, file_name(place), entry)
     if len(content) != entry.size_bytes or got != entry.sha256:
         raise SnapshotError(
             f"expected array {entry.name!r} of {entry.size_bytes} bytes with sha256 {entry.sha256} in "
-            f"{ref.uri}/{_file_name(place)}, got {len(content)} bytes with {got}; it was cut short or changed"
+            f"{ref.uri}/{file_name(place)}, got {len(content)} bytes with {got}; it was cut short or changed"
         )
     return content.view(entry.dtype).reshape(entry.shape) if is_kept else None
-
-
-def _file_name(place: int) -> str:
-    return f"array-{place:05d}.bin"

@@ -14,9 +14,10 @@ import logging
 import time
 from collections import deque
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any, NamedTuple
 
-from models.recommend.state import Arrays, to_arrays
+from models.recommend.state import Arrays, at_rest, to_arrays
 from streams.connect import connection_of
 from streams.contract import access, codec, topics
 from streams.contract.events import SnapshotNotice
@@ -24,6 +25,7 @@ from streams.cores.learn import Entry
 from streams.durability import ledger, manifest, snapshots
 from streams.durability.erasures import NONE, Erasures
 from streams.durability.ledger_log import LedgerWriter, read_ledger
+from streams.durability.twin import IS_POSSIBLE, Twin
 from streams.errors import LedgerError, SnapshotError, StoreError
 from streams.roles.batches import Batch, Batches
 from streams.roles.decoding import KINDS, entries_of, stamped
@@ -45,9 +47,9 @@ log = logging.getLogger(__name__)
 
 
 class _Copy(NamedTuple):
-    """The state's arrays, and how far what was told of it before goes: next offset of each partition."""
+    """The state as it was, and how far what was told of it before goes: next offset of each partition."""
 
-    arrays: Arrays
+    state: Arrays | Twin
     told: dict[Source, int]
 
 
@@ -242,7 +244,7 @@ class Trainer:
         is_due = is_due and not self.learner.evicted_items  # they are told with the next flush, and by it alone
         if batch.state_hash is not None and not self.settings.trainer.accept_ledger:
             self._compare(batch)
-        return _Done(outs, self._copied() if is_due else None)
+        return _Done(outs, self._kept() if is_due else None)
 
     def _compare(self, batch: Batch) -> None:
         """The state has to be the one that it was when this step was learned first."""
@@ -255,10 +257,14 @@ class Trainer:
                 "trainer.accept_ledger to go on with this one"
             )
 
-    def _copied(self) -> _Copy:
-        self.saved_step = self.learner.state.step
+    def _kept(self, *, may_fork: bool = True) -> _Copy:
+        state = self.learner.state
+        self.saved_step = state.step
         told = dict(self.publisher.reached)  # all of it was taken off the state on this thread: the copy is not older
-        return _Copy(to_arrays(self.learner.state), told)
+        forks = may_fork and self.settings.trainer.fork_snapshots and isinstance(self.settings.snapshot_dir, Path)
+        if forks and IS_POSSIBLE and (towers := at_rest(state)) is not None:
+            return _Copy(Twin(lambda: to_arrays(state, towers)), told)
+        return _Copy(to_arrays(state), told)
 
     def _announcement(self, waiting: int, recovering: int) -> list[Out]:
         working = {"rejected": self.rejected, "skew_ms": self.merger.max_skew_ms, "waiting": waiting}
@@ -288,7 +294,7 @@ class Trainer:
             )  # fmt: skip
             try:
                 ref = await self.disk(
-                    snapshots.save, self.settings.snapshot_dir, step, copy.arrays, offsets=offsets, meta=meta,
+                    snapshots.save, self.settings.snapshot_dir, step, copy.state, offsets=offsets, meta=meta,
                     keep=self.settings.trainer.keep_snapshots,
                     spares=lambda ref: mark_of(ref).lead > self.erasures.lead,
                 )  # fmt: skip
@@ -325,7 +331,7 @@ class Trainer:
                 await task
         if self.learner.state.step > self.saved_step:
             await self._flush()
-            copy = await self.core(self._copied)
+            copy = await self.core(lambda: self._kept(may_fork=False))
             reached = Reached(self.batches.offsets, self.batches.clocks)
             await self._save(self.learner.state.step, copy, reached, self.place)
         if self.ledger is not None:
