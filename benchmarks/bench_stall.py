@@ -1,9 +1,9 @@
 """How long learning stands still for a snapshot: 1 M items and 1 M users, against an ordinary step of a full batch.
 
 The trainer's own learner takes batches of 512 events, 5 % of them ranked. Before one batch in so many a twin of the
-process is made, as the trainer does on its learning thread, and writes the state while learning goes on; `--copy` copies
-the state instead. The stall is the longest time from one learned step to the next with a snapshot before it, less the
-median of the steps without one; the steps while one is written pay for pages that are copied late, and share the cores.
+process is made, as the trainer does on its learning thread, and writes the state while learning goes on; with `--copy`
+the state is copied instead. The stall is the longest time from one learned step to the next with a snapshot before it,
+less the median of the steps without one. Steps while one is written copy pages late, and share the cores.
 """
 
 from __future__ import annotations
