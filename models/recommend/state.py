@@ -201,7 +201,8 @@ def at_rest(state: State) -> list[NDArray[Any]] | None:
 
 def _where_it_lies(leaf: jax.Array) -> NDArray[Any]:
     memory = (ctypes.c_byte * leaf.nbytes).from_address(leaf.unsafe_buffer_pointer())
-    return np.frombuffer(memory, leaf.dtype).reshape(leaf.shape)
+    lying: NDArray[Any] = np.ctypeslib.as_array(memory).view(leaf.dtype).reshape(leaf.shape)
+    return lying
 
 
 def to_arrays(state: State, towers: Sequence[NDArray[Any]] | None = None) -> Arrays:

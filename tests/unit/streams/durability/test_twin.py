@@ -9,6 +9,7 @@ import sys
 import threading
 import time
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -24,8 +25,17 @@ def arrays():
     return {"b": np.arange(1_000, dtype=np.float32), "a/x": np.arange(6).reshape(2, 3)[:, ::-1], "c": np.zeros(0)}
 
 
+def nothing() -> Any:
+    """For ever."""
+    signal.pause()
+
+
+def broken() -> Any:
+    raise ZeroDivisionError
+
+
 def test_it_writes_what_a_copy_would_have_been(tmp_path):
-    words = {"offsets": {"t/0": 5}, "meta": {"k": "v"}}
+    words: dict[str, Any] = {"offsets": {"t/0": 5}, "meta": {"k": "v"}}
     ours = snapshots.save(tmp_path / "twin", 7, Twin(arrays), **words)
     copy = snapshots.save(tmp_path / "copy", 7, arrays(), **words)
     assert ours.manifest.to_bytes() == copy.manifest.to_bytes()
@@ -66,14 +76,14 @@ def test_the_same_state_again_is_the_same_snapshot_and_another_is_refused(tmp_pa
 
 def test_what_goes_wrong_in_it_is_told(tmp_path):
     with pytest.raises(SnapshotError, match="got: ZeroDivisionError"):
-        snapshots.save(tmp_path, 1, Twin(lambda: {"a": 1 // 0}), offsets={}, meta={})
+        snapshots.save(tmp_path, 1, Twin(broken), offsets={}, meta={})
     with pytest.raises(SnapshotError, match="got: SnapshotError: expected numbers"):
         snapshots.save(tmp_path, 1, Twin(lambda: {"a": np.array([object()])}), offsets={}, meta={})
     assert list(tmp_path.iterdir()) == []
 
 
 def test_a_killed_one_is_no_snapshot(tmp_path):
-    kept = Twin(lambda: {"a": signal.pause()})
+    kept = Twin(nothing)
     threading.Timer(0.2, os.kill, (kept.pid, signal.SIGKILL)).start()
     with pytest.raises(SnapshotError, match="got 0 before it ended"):
         snapshots.save(tmp_path, 1, kept, offsets={}, meta={})
@@ -81,7 +91,7 @@ def test_a_killed_one_is_no_snapshot(tmp_path):
 
 
 def test_one_that_hangs_is_killed(tmp_path):
-    kept = Twin(lambda: {"a": signal.pause()})
+    kept = Twin(nothing)
     with pytest.raises(SnapshotError, match=r"an array within 0\.1 s, got none"):
         kept.write(tmp_path, silence_s=0.1)
     assert_is_gone(kept.pid)
@@ -96,9 +106,14 @@ def test_one_that_is_not_needed_ends():
 
 def test_a_drain_does_not_end_it(tmp_path):
     kept = Twin(arrays)
-    entries = []
+    entries: list[Any] = []
     kept_on = threading.Event()  # its folder comes after the signals, as a drain that finishes its batches first
-    writing = threading.Thread(target=lambda: kept_on.wait() and entries.extend(kept.write(tmp_path)))
+
+    def write():
+        kept_on.wait()
+        entries.extend(kept.write(tmp_path))
+
+    writing = threading.Thread(target=write)
     writing.start()
     for number in (signal.SIGINT, signal.SIGTERM):
         os.kill(kept.pid, number)
