@@ -11,6 +11,7 @@ from streams.contract import codec
 from streams.contract.events import AsOf, Request, Slate, SlateItem
 from streams.cores import telling
 from streams.cores.serving import Serving
+from streams.cores.showcase import Showcase
 from streams.cores.telling import Telling
 from tests.factories import make_item
 
@@ -71,14 +72,14 @@ def test_bytes_are_those_of_the_whole_record(serving: Serving) -> None:
         place(5, 2, 0.3, source="successor", reasons=[telling.REASONS["successor"]]),
     ]
     want = [slate(serving, request, items) for request, items in zip(requests, [first, [], [], last], strict=True)]
-    made = Telling(serving)
+    made = Telling(serving, Showcase(seed=0))
     assert told(made, slates, requests) == want
     assert told(made, slates, requests) == want  # from what was kept
 
 
 def test_a_new_title_is_told_at_once(serving: Serving) -> None:
     slates, requests = three()
-    made = Telling(serving)
+    made = Telling(serving, Showcase(seed=0))
     told(made, slates, requests)
     serving.take_item("plain", make_item(item_id="plain", title="New"))
     assert b"often follows New" in told(made, slates, requests)[0]
@@ -89,7 +90,7 @@ def test_a_new_title_is_told_at_once(serving: Serving) -> None:
 def test_what_is_kept_is_bounded(serving: Serving, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(telling, "KEPT_MOST", 2)
     slates, requests = three()
-    made = Telling(serving)
+    made = Telling(serving, Showcase(seed=0))
     want = told(made, slates, requests)
     for _ in range(3):
         assert told(made, slates, requests) == want
