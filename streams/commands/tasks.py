@@ -10,7 +10,7 @@ import click
 from streams.commands.options import broker_options, json_option, print_json, settings_of
 
 if TYPE_CHECKING:
-    from streams.cores.lift_list import Listed as Lifts
+    from streams.cores.lift_list import Standing
     from streams.cores.task_list import Listed
     from streams.settings import Settings
 
@@ -138,7 +138,7 @@ def lift(item_id: str, config: Path | None, broker: str | None, prefix: str | No
     Console().print(table)
 
 
-def _lifts(settings: Settings, item_id: str) -> list[Lifts]:
+def _lifts(settings: Settings, item_id: str) -> list[Standing]:
     """The arms of an item with their windows, among the newest records of metrics."""
     from streams.connect import connection_of
     from streams.contract import topics
@@ -160,7 +160,8 @@ def _lifts(settings: Settings, item_id: str) -> list[Lifts]:
             arms = event if isinstance(event, ItemArms) else None
     if arms is None or not arms.arms:
         raise click.ClickException(
-            f"expected an item with an asset of the studio's, got {item_id!r}; `marquee tasks ls --all` lists what was made"
+            f"expected an item that has an asset of the studio's, got {item_id!r}; "
+            "`marquee tasks ls --all` lists what was made"
         )
     name = topics.topic_name(settings.prefix, topics.METRICS.name)
     first = {at[1]: max(begin, end - METRICS_MOST) for at, (begin, end) in edges_of(connection, [name]).items()}

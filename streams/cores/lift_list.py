@@ -10,16 +10,16 @@ from streams.contract.events import Metric
 from streams.cores.arm_book import series_of
 
 
-class Listed(NamedTuple):
+class Standing(NamedTuple):
     """An arm, and the windows in which it was shown, oldest first; the control has none."""
 
     arm: ItemArm
     windows: list[Metric]
 
 
-def listed(arms: ItemArms, metrics: Iterable[Metric]) -> list[Listed]:
+def listed(arms: ItemArms, metrics: Iterable[Metric]) -> list[Standing]:
     """The arms in the order of the record; of windows that were told twice the last one counts."""
-    series = {series_of(arms.item_id, arm.asset_id): Listed(arm, []) for arm in arms.arms}
+    series = {series_of(arms.item_id, arm.asset_id): Standing(arm, []) for arm in arms.arms}
     found: dict[str, dict[int, Metric]] = {name: {} for name in series}
     for metric in metrics:
         if metric.series in found:
@@ -32,7 +32,8 @@ def listed(arms: ItemArms, metrics: Iterable[Metric]) -> list[Listed]:
 def lift_words(metric: Metric) -> str:
     """A window's lift in words.
 
-    >>> lift_words(Metric(series="s", at_ms=0, step=0, events=1, values={"lift": 0.5, "lift_low": -0.1, "lift_high": 2}))
+    >>> values = {"lift": 0.5, "lift_low": -0.1, "lift_high": 2.0}
+    >>> lift_words(Metric(series="s", at_ms=0, step=0, events=1, values=values))
     '+50 % (-10 to +200)'
     """
     value, low, high = (round(100 * metric.values.get(name, 0.0)) for name in ("lift", "lift_low", "lift_high"))
