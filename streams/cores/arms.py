@@ -44,9 +44,9 @@ class Table(NamedTuple):
     propensities: tuple[float, ...]
     ends: tuple[int, ...]
 
-    def place_of(self, even: float) -> int:
-        """The arm that a number in [0, 1) stands for."""
-        return bisect_right(self.ends, int(even * MILLION))
+    def place_of(self, millionth: int) -> int:
+        """The arm that a whole number from 0 to 999,999 stands for."""
+        return bisect_right(self.ends, millionth)
 
 
 class Lift(NamedTuple):

@@ -7,6 +7,8 @@ withdrawn on the assets' own topic is gone at once, however late the news of it 
 
 from __future__ import annotations
 
+import struct
+from bisect import bisect_right
 from collections.abc import Sequence
 from hashlib import blake2b
 from typing import Final, NamedTuple
@@ -15,7 +17,7 @@ import msgspec
 
 from streams.contract.arms import ItemArm, ItemArms
 from streams.contract.events import Request, User
-from streams.cores.arms import Arm, Table, fitting, table_of
+from streams.cores.arms import MILLION, Arm, Table, fitting, table_of
 from streams.cores.tracks import KINDS, primary
 
 VIEWERS_MOST: Final = 256
@@ -23,7 +25,9 @@ VIEWERS_MOST: Final = 256
 DEVICE: Final = "device"
 LANGUAGE: Final = "language"
 """What is looked for in a request's context."""
-_ANY: Final = bytes(8 * len(KINDS))
+_NUMBERS: Final = struct.Struct(f"<{len(KINDS)}Q")
+"""An even number for each kind, from 0 to 2**64."""
+Luck = blake2b
 
 
 class Viewer(NamedTuple):
@@ -36,19 +40,16 @@ class Viewer(NamedTuple):
 class _Choices:
     """What fits one kind of viewer of one item: a table for each kind of content, and the JSON of each outcome."""
 
-    __slots__ = ("_said", "_tables", "is_open")
+    __slots__ = ("_said", "_tables", "ends")
 
     def __init__(self, tables: tuple[Table, ...]) -> None:
         self._tables = tables
         self._said: dict[tuple[int, ...], bytes] = {}
-        self.is_open = any(len(table.asset_ids) > 1 for table in tables)
+        self.ends = [table.ends for table in tables]
+        """Of each table; see `Table.place_of`."""
 
-    def said(self, digest: bytes) -> bytes:
-        """The outcome that a digest of 8 bytes a kind stands for."""
-        places = tuple(
-            table.place_of((int.from_bytes(digest[8 * at : 8 * at + 8], "little") >> 11) * 2.0**-53)
-            for at, table in enumerate(self._tables)
-        )
+    def said(self, places: tuple[int, ...]) -> bytes:
+        """What is said where these arms were chosen, one a table."""
         found = self._said.get(places)
         if found is None:
             found = self._said[places] = _said(self._tables, places)
@@ -124,16 +125,21 @@ class Showcase:
         """Whether none of these items has arms."""
         return not self._stands or self._stands.keys().isdisjoint(item_ids)
 
-    def chosen(self, item_id: str, viewer: Viewer, request_id: str) -> bytes:
+    def luck_of(self, request_id: str) -> Luck:
+        """What decides for a request, whichever item it is about."""
+        return blake2b(f"{len(request_id)} {request_id}".encode("utf-8", "surrogatepass"), key=self._key,
+                       digest_size=_NUMBERS.size)  # fmt: skip
+
+    def chosen(self, item_id: str, viewer: Viewer, luck: Luck) -> bytes:
         """What a place of a slate says of its assets: JSON that goes before its last brace; empty where it has none."""
         stand = self._stands.get(item_id)
         if stand is None:
             return b""
         choices = stand.choices_of(viewer)
-        if not choices.is_open:
-            return choices.said(_ANY)
-        parts = f"{len(request_id)} {request_id}{item_id}".encode("utf-8", "surrogatepass")
-        return choices.said(blake2b(parts, key=self._key, digest_size=len(_ANY)).digest())
+        own = luck.copy()
+        own.update(item_id.encode("utf-8", "surrogatepass"))
+        numbers = _NUMBERS.unpack(own.digest())
+        return choices.said(tuple(map(bisect_right, choices.ends, [one * MILLION >> 64 for one in numbers])))
 
 
 def viewer_of(request: Request, profile: User | None) -> Viewer:

@@ -107,10 +107,11 @@ class Telling:
         self, ends: list[bytes], item_ids: Sequence[str], of_slate: Sequence[int], asked: Sequence[Request]
     ) -> None:
         """Say of each place what its item is shown with."""
-        viewers = [viewer_of(request, self._serving.profiles.get(request.user_id)) for request in asked]
-        for at, (item_id, slate) in enumerate(zip(item_ids, of_slate, strict=True)):
-            if item_id in self._showcase:
-                said = self._showcase.chosen(item_id, viewers[slate], asked[slate].request_id)
+        showcase, profiles = self._showcase, self._serving.profiles
+        whom = [(viewer_of(one, profiles.get(one.user_id)), showcase.luck_of(one.request_id)) for one in asked]
+        for at, item_id in enumerate(item_ids):
+            if item_id in showcase:
+                said = showcase.chosen(item_id, *whom[of_slate[at]])
                 ends[at] = ends[at].removesuffix(_LAST) + said + _LAST
 
     def _forget(self) -> None:

@@ -60,14 +60,14 @@ def test_an_even_number_stands_for_each_arm_exactly_as_often_as_is_told(counts: 
     for at, (start, count) in enumerate(zip(starts, millionths, strict=True)):
         assert table.ends[at] - start == count
         for inside in (start, start + count - 1) if count else ():
-            assert table.place_of((inside + 0.5) / 1_000_000) == at
-    assert table.place_of(0.0) == next(at for at, count in enumerate(millionths) if count)
+            assert table.place_of(inside) == at
+    assert table.place_of(0) == next(at for at, count in enumerate(millionths) if count)
 
 
 def test_what_is_drawn_is_what_thompson_sampling_shows() -> None:
     arms = [Arm("a", 40, 4), Arm("b", 60, 9), Arm("c", 8, 1)]
     rng, table = np.random.default_rng(7), table_of(arms)
-    shown = Counter(table.asset_ids[table.place_of(even)] for even in rng.random(50_000).tolist())
+    shown = Counter(table.asset_ids[table.place_of(one)] for one in rng.integers(0, 1_000_000, 50_000).tolist())
     rates = np.stack([rng.beta(1 + arm.taken, 1 + arm.shown - arm.taken, 50_000) for arm in arms])
     best = Counter(arms[at].asset_id for at in rates.argmax(axis=0).tolist())
     for arm in arms:
