@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import struct
 from bisect import bisect_right
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from hashlib import blake2b
 from typing import Final, NamedTuple
 
@@ -56,8 +56,8 @@ class _Choices:
         return found
 
 
-class _Stand:
-    """One item: its record, and the choices of each kind of viewer that came."""
+class Stand:
+    """One item with arms: its record, and the choices of each kind of viewer that came."""
 
     __slots__ = ("_choices", "record")
 
@@ -65,13 +65,17 @@ class _Stand:
         self.record = record
         self._choices: dict[Viewer, _Choices] = {}
 
-    def choices_of(self, viewer: Viewer) -> _Choices:
-        found = self._choices.get(viewer)
-        if found is None:
+    def chosen(self, item_id: str, viewer: Viewer, luck: Luck) -> bytes:
+        """What a place of a slate says of its assets: JSON that goes before its last brace; empty where none fits."""
+        choices = self._choices.get(viewer)
+        if choices is None:
             if len(self._choices) >= VIEWERS_MOST:
                 self._choices.clear()
-            found = self._choices[viewer] = _Choices(tables_of(self.record.arms, viewer))
-        return found
+            choices = self._choices[viewer] = _Choices(tables_of(self.record.arms, viewer))
+        own = luck.copy()
+        own.update(item_id.encode("utf-8", "surrogatepass"))
+        numbers = _NUMBERS.unpack(own.digest())
+        return choices.said(tuple(map(bisect_right, choices.ends, [one * MILLION >> 64 for one in numbers])))
 
 
 class Showcase:
@@ -79,15 +83,12 @@ class Showcase:
 
     def __init__(self, *, seed: int) -> None:
         self._key = seed.to_bytes(16, "little", signed=True)
-        self._stands: dict[str, _Stand] = {}
+        self._stands: dict[str, Stand] = {}
         self._offsets: dict[str, int] = {}
         """Item -> offset of its partition of the assets' topic up to which withdrawals are in ``_stands``."""
 
     def __len__(self) -> int:
         return len(self._stands)
-
-    def __contains__(self, item_id: str) -> bool:
-        return item_id in self._stands
 
     def arms_of(self, item_id: str) -> Sequence[ItemArm]:
         """What an item may be shown with now."""
@@ -117,7 +118,7 @@ class Showcase:
 
     def _put(self, record: ItemArms) -> None:
         if any(not arm.control for arm in record.arms):
-            self._stands[record.item_id] = _Stand(record)
+            self._stands[record.item_id] = Stand(record)
         else:
             self._stands.pop(record.item_id, None)
 
@@ -130,16 +131,9 @@ class Showcase:
         return blake2b(f"{len(request_id)} {request_id}".encode("utf-8", "surrogatepass"), key=self._key,
                        digest_size=_NUMBERS.size)  # fmt: skip
 
-    def chosen(self, item_id: str, viewer: Viewer, luck: Luck) -> bytes:
-        """What a place of a slate says of its assets: JSON that goes before its last brace; empty where it has none."""
-        stand = self._stands.get(item_id)
-        if stand is None:
-            return b""
-        choices = stand.choices_of(viewer)
-        own = luck.copy()
-        own.update(item_id.encode("utf-8", "surrogatepass"))
-        numbers = _NUMBERS.unpack(own.digest())
-        return choices.said(tuple(map(bisect_right, choices.ends, [one * MILLION >> 64 for one in numbers])))
+    def stands_of(self, item_ids: Iterable[str]) -> Iterator[Stand | None]:
+        """Each item's arms; None where it has none."""
+        return map(self._stands.get, item_ids)
 
 
 def viewer_of(request: Request, profile: User | None) -> Viewer:

@@ -109,10 +109,9 @@ class Telling:
         """Say of each place what its item is shown with."""
         showcase, profiles = self._showcase, self._serving.profiles
         whom = [(viewer_of(one, profiles.get(one.user_id)), showcase.luck_of(one.request_id)) for one in asked]
-        for at, item_id in enumerate(item_ids):
-            if item_id in showcase:
-                said = showcase.chosen(item_id, *whom[of_slate[at]])
-                ends[at] = ends[at].removesuffix(_LAST) + said + _LAST
+        for at, stand in enumerate(showcase.stands_of(item_ids)):
+            if stand is not None:
+                ends[at] = ends[at][: -len(_LAST)] + stand.chosen(item_ids[at], *whom[of_slate[at]]) + _LAST
 
     def _forget(self) -> None:
         """Let go of what may have changed, or is too much."""

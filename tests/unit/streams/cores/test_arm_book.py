@@ -241,7 +241,9 @@ def test_the_good_arm_wins_the_impressions_and_the_bad_one_loses_them() -> None:
         for told in planner.drain():
             if isinstance(told, ItemArms):
                 showcase.take(told)
-        text = showcase.chosen("f", Viewer((), ""), showcase.luck_of(f"request {at}")).decode()
+        (stand,) = showcase.stands_of(["f"])
+        assert stand is not None
+        text = stand.chosen("f", Viewer((), ""), showcase.luck_of(f"request {at}")).decode()
         asset_id = next(name for name in rates if f'"{name}"' in text)
         shown.append(asset_id)
         at_ms = START_MS + 60_000 * at

@@ -33,7 +33,8 @@ def showing(*found: ItemArm, seed: int = 0) -> Showcase:
 
 
 def said(made: Showcase, request_id: str = "r", viewer: Viewer = ANYBODY, item_id: str = "i") -> dict[str, float]:
-    text = made.chosen(item_id, viewer, made.luck_of(request_id))
+    (stand,) = made.stands_of([item_id])
+    text = b"" if stand is None else stand.chosen(item_id, viewer, made.luck_of(request_id))
     told = json.loads(b'{"x":0' + text + b"}")
     return dict(zip(told.get("asset_ids", []), told.get("asset_propensities", []), strict=True))
 
