@@ -18,6 +18,8 @@ from streams.cores.demand import Demand
 from streams.cores.tracks import KINDS, Audience, primary
 
 SERIES: Final = "lift/"
+NEWS: Final = 0.02
+"""Counts are told again when so large a share of them is new."""
 
 
 class Live(msgspec.Struct, frozen=True, kw_only=True):
@@ -31,10 +33,11 @@ class Live(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Page(msgspec.Struct, kw_only=True):
-    """One item: its assets of ours by id, and the offset up to which its records were read."""
+    """One item: its assets of ours by id, the offset up to which its records were read, chances when last told."""
 
     assets: dict[str, Live] = {}
     offset: int = 0
+    told: float = 0.0
 
 
 class ArmBook:
@@ -59,9 +62,14 @@ class ArmBook:
     def record(self, item_id: str, demand: Demand, now_ms: int) -> ItemArms:
         """What is told of an item: of each kind of which there is an asset of ours, the item's own and those."""
         page = self.pages[item_id]
-        return ItemArms(
-            item_id=item_id, at_ms=max(0, now_ms), assets_offset=page.offset, arms=_arms(item_id, page, demand)
-        )
+        arms = _arms(item_id, page, demand)
+        page.told = sum(arm.shown for arm in arms)
+        return ItemArms(item_id=item_id, at_ms=max(0, now_ms), assets_offset=page.offset, arms=arms)
+
+    def is_news(self, item_id: str, events: int, share: float) -> bool:
+        """Whether so many events since an item was last told are this share of its counts."""
+        page = self.pages.get(item_id)
+        return page is not None and events >= share * page.told
 
     def metrics(self, demand: Demand, now_ms: int) -> list[Metric]:
         """What each asset that had a chance in this window does beside the item's own; before the window's counts fade.

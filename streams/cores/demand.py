@@ -70,8 +70,8 @@ class Demand:
         self.users: dict[str, Profile] = {}
         self.arms: dict[str, tuple[ContentKind, str, str]] = {}
         """Asset -> kind, item, language."""
-        self.armed: dict[str, None] = {}
-        """Items of whose arms something was counted, until somebody clears it."""
+        self.armed: dict[str, int] = {}
+        """Item -> events that named an arm of it, until somebody takes it out."""
         self.cells = Cells(COLUMNS, most=max_cells)
         self._routes: dict[tuple[str, Profile, str | None, Named], _Route] = {}
         self._profiles: dict[Profile, Profile] = {}
@@ -161,7 +161,7 @@ class Demand:
         if route is None:
             route = self._route(tracks, *who)
         if route.is_armed:
-            self.armed[event.item_id] = None
+            self.armed[event.item_id] = self.armed.get(event.item_id, 0) + 1
         pending, action = self.cells.pending, event.action
         if action == "impression":
             column = _column(event.position)

@@ -27,7 +27,7 @@ from streams.contract.events import (
     Metric,
     User,
 )
-from streams.cores.arm_book import ArmBook
+from streams.cores.arm_book import NEWS, ArmBook
 from streams.cores.cells import Key, audience_of
 from streams.cores.demand import DAY_MS, Demand
 from streams.cores.learn import Erased, Withdrawn
@@ -66,7 +66,7 @@ class PlanConfig:
       day_budget, kind_budgets: records published a day of event time, in all and by kind; withdrawals are free.
       moved: an open task is published again when its priority has moved by this share.
       long_s: from this duration on an item may have a cut.
-      arms_every_ms: of event time: counts of an item's arms that moved are told at most so often.
+      arms_every_ms: of event time: counts of arms are told at most so often; of an item when a fiftieth of its is new.
       max_cells, max_users, max_made, dedupe_window: bounds of what is held; see docs/studio.md.
     """
 
@@ -182,11 +182,10 @@ class Planner:
         elif end_ms > self.ended_ms:
             self.told += self.book.metrics(self.demand, end_ms)
             tasks = self._end_window(end_ms)
+            self._tell_moved(share=0.0)
         if self.demand.armed and at_ms - self.told_ms >= self.config.arms_every_ms:
             self.told_ms = at_ms
-            for item_id in sorted(self.demand.armed):
-                self._tell(item_id)
-            self.demand.armed.clear()
+            self._tell_moved(share=NEWS)
         return tasks
 
     def _end_window(self, end_ms: int) -> list[ContentTask]:
@@ -290,7 +289,16 @@ class Planner:
             page.offset = max(page.offset, next_offset)
             self._tell(item_id)
 
+    def _tell_moved(self, *, share: float) -> None:
+        """Tell the items whose counts moved by this share since they were told."""
+        armed = self.demand.armed
+        for item_id in sorted(
+            item_id for item_id, events in armed.items() if self.book.is_news(item_id, events, share)
+        ):
+            self._tell(item_id)
+
     def _tell(self, item_id: str) -> None:
+        self.demand.armed.pop(item_id, None)
         if item_id in self.book.pages:
             self.told.append(self.book.record(item_id, self.demand, self.now_ms or 0))
 

@@ -46,7 +46,7 @@ class _Saved(msgspec.Struct, kw_only=True):
     recent: list[str]
     before: list[str]
     pages: dict[str, Page] = {}
-    armed: list[str] = []
+    armed: dict[str, int] = {}
     told_ms: int = 0
 
 
@@ -62,7 +62,7 @@ def to_arrays(planner: Planner) -> dict[str, NDArray[Any]]:
         users=users, arms=demand.arms, open=planner.open, made=planner.made, now_ms=planner.now_ms,
         ended_ms=planner.ended_ms, day=planner.day, spent=planner.spent, taken=planner.taken,
         repeated=planner.repeated, pruned=cells.pruned, recent=list(planner.recent), before=list(planner.before),
-        pages=planner.book.pages, armed=list(demand.armed), told_ms=planner.told_ms,
+        pages=planner.book.pages, armed=demand.armed, told_ms=planner.told_ms,
     )  # fmt: skip
     return {
         "whole": cells.whole[:size].copy(),
@@ -101,6 +101,6 @@ def from_arrays(arrays: Mapping[str, NDArray[Any]], config: PlanConfig) -> Plann
     planner.open, planner.made = saved.open, saved.made
     planner.now_ms, planner.ended_ms, planner.day, planner.spent = saved.now_ms, saved.ended_ms, saved.day, saved.spent
     planner.taken, planner.repeated = saved.taken, saved.repeated
-    planner.book.pages, demand.armed, planner.told_ms = saved.pages, dict.fromkeys(saved.armed), saved.told_ms
+    planner.book.pages, demand.armed, planner.told_ms = saved.pages, saved.armed, saved.told_ms
     planner.recent, planner.before = dict.fromkeys(saved.recent), dict.fromkeys(saved.before)
     return planner

@@ -131,16 +131,34 @@ def test_assets_that_nobody_knows_or_of_other_items_change_nothing() -> None:
     assert counts(newest(planner)) == {"own:image": (0, 0), "pic": (1, 0)}
 
 
+def tellings(planner: Planner) -> list[float]:
+    return [counts(one)["pic"][0] for one in planner.drain() if isinstance(one, ItemArms)]
+
+
 def test_counts_are_told_every_ten_seconds_of_event_time_and_fade() -> None:
     planner = taught(film(), done())
     planner.drain()
     for at in range(40):
         planner.take([did(at, "impression", START_MS + 1_000 * at, asset_id="pic")])
-    assert [counts(one)["pic"][0] for one in planner.drain() if isinstance(one, ItemArms)] == [1, 11, 21, 31]
-    later = START_MS + WINDOW_MS + 30 * DAY_MS
+    assert tellings(planner) == [1, 11, 21, 31]
     planner.take([did(99, "impression", START_MS + WINDOW_MS)])
+    assert tellings(planner) == [40]
+    later = START_MS + WINDOW_MS + 30 * DAY_MS
     planner.take([did(100, "impression", later, asset_id="pic"), did(101, "impression", later + 10_000)])
-    assert counts(newest(planner))["pic"][0] == pytest.approx(40 * 0.5 + 1, rel=0.01)
+    assert tellings(planner)[-1] == pytest.approx(40 * 0.5 + 1, rel=0.01)
+
+
+def test_of_many_counts_a_fiftieth_must_be_new_until_the_window_ends() -> None:
+    planner = taught(film(), done(), *(did(at, "impression", asset_id="pic") for at in range(1_000)))
+    planner.take([did(1_000, "progress", START_MS + 10_000)])
+    planner.drain()
+    told = []
+    for at in range(70):
+        planner.take([did(2_000 + at, "impression", START_MS + 20_000 * (at + 1), asset_id="pic")])
+        told += tellings(planner)
+    assert told == [1_020, 1_041, 1_062]
+    planner.take([did(3_000, "progress", START_MS + WINDOW_MS)])
+    assert tellings(planner) == [1_070]
 
 
 @pytest.mark.parametrize("status", ["failed", "rejected"])
