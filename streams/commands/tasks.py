@@ -127,7 +127,8 @@ def lift(item_id: str, config: Path | None, broker: str | None, prefix: str | No
     table = Table(box=None, header_style="bold")
     table.add_column("asset", no_wrap=True)
     for title in ("kind", "for", "chances", "taken", "rate", "lift (90 %)", "windows"):
-        table.add_column(title, justify="left" if title in ("kind", "for") else "right")
+        is_text = title in ("kind", "for")
+        table.add_column(title, justify="left" if is_text else "right", no_wrap=not is_text)
     for arm, windows in found:
         whom = ", ".join([*([arm.language] if arm.language else []), *arm.devices]) or "everybody"
         table.add_row(
