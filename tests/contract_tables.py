@@ -8,13 +8,14 @@ from typing import Any
 import msgspec
 import msgspec.inspect as mi
 
-from streams.contract import events
+from streams.contract import arms, events
 
 NESTED: tuple[type[events.Record], ...] = (
     events.Asset,
     events.AsOf,
     events.ModelRef,
     events.SlateItem,
+    arms.ItemArm,
     events.Gain,
     events.Tensor,
     events.OffsetRange,

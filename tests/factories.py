@@ -10,7 +10,7 @@ from typing import Any
 
 import msgspec
 
-from streams.contract import arrays, events
+from streams.contract import arms, arrays, events
 
 NOW_MS = 1_700_000_000_000
 """2023-11-14 22:13:20 UTC, ms: the time at which tests happen."""
@@ -77,6 +77,13 @@ _LEDGER_RECORD = events.LedgerRecord(
 _ERASURE = events.Erasure(
     user="0b9c2625dc21ef05f6ad4ddf47c5f203", until_ms=NOW_MS, ends={"interactions.v1/0": 17}, lead=1_000_003, step=119,
     state_hash="c0ffee",
+)  # fmt: skip
+_ITEM_ARMS = arms.ItemArms(
+    item_id="item-1", at_ms=NOW_MS, assets_offset=12,
+    arms=[
+        arms.ItemArm(asset_id="own:image", kind="image", shown=40.0, taken=4.0, control=True),
+        arms.ItemArm(asset_id="asset-1", kind="image", task_id="task-1", shown=38.5, taken=7.25),
+    ],
 )  # fmt: skip
 _METRIC = events.Metric(series="prequential", at_ms=NOW_MS, step=120, events=1_000, values={"hr_at_10": 0.25})
 
@@ -149,6 +156,11 @@ def make_ledger_record(**changes: Any) -> events.LedgerRecord:
 def make_erasure(**changes: Any) -> events.Erasure:
     """Somebody was forgotten, whose records stood before offset 17 of partition 0."""
     return msgspec.structs.replace(_ERASURE, **changes)
+
+
+def make_item_arms(**changes: Any) -> arms.ItemArms:
+    """item-1 has a picture of its own and one more, asset-1 of task-1."""
+    return msgspec.structs.replace(_ITEM_ARMS, **changes)
 
 
 def make_metric(**changes: Any) -> events.Metric:

@@ -10,8 +10,12 @@ import click
 from streams.commands.options import broker_options, json_option, print_json, settings_of
 
 if TYPE_CHECKING:
+    from streams.cores.lift_list import Standing
     from streams.cores.task_list import Listed
     from streams.settings import Settings
+
+METRICS_MOST = 500_000
+"""Newest records of metrics in which windows are looked for."""
 
 
 @click.group(invoke_without_command=True, epilog="Example: marquee tasks ls --kind dub --broker 127.0.0.1:9092")
@@ -99,6 +103,77 @@ def why(task_id: str, config: Path | None, broker: str | None, prefix: str | Non
     click.echo(printable(f"{one.task.kind} for {one.task.item_id}, for {audience_words(one.task)}: {one.state}"))
     for sentence in words:
         click.echo(printable(sentence))
+
+
+@tasks.command(epilog="Example: marquee tasks lift film-42 --broker 127.0.0.1:9092")
+@click.argument("item_id")
+@broker_options
+@json_option
+def lift(item_id: str, config: Path | None, broker: str | None, prefix: str | None, as_json: bool) -> None:
+    """What each asset of an item earns beside the item's own."""
+    found = _lifts(settings_of(config=config, broker=broker, prefix=prefix), item_id)
+    if as_json:
+        import msgspec
+
+        told = [msgspec.to_builtins(one.arm) | {"windows": msgspec.to_builtins(one.windows)} for one in found]
+        print_json({"item_id": item_id, "arms": told})
+        return
+    from rich.console import Console
+    from rich.table import Table
+
+    from streams.cores.lift_list import lift_words
+    from streams.printable import printable
+
+    table = Table(box=None, header_style="bold")
+    table.add_column("asset", no_wrap=True)
+    for title in ("kind", "for", "chances", "taken", "rate", "lift (90 %)", "windows"):
+        is_text = title in ("kind", "for")
+        table.add_column(title, justify="left" if is_text else "right", no_wrap=not is_text)
+    for arm, windows in found:
+        whom = ", ".join([*([arm.language] if arm.language else []), *arm.devices]) or "everybody"
+        table.add_row(
+            printable(arm.asset_id), arm.kind, printable(whom), f"{arm.shown:.0f}", f"{arm.taken:.0f}",
+            f"{arm.taken / arm.shown:.3f}" if arm.shown else "",
+            "its own" if arm.control else lift_words(windows[-1]) if windows else "not told yet", str(len(windows)),
+        )  # fmt: skip
+    Console().print(table)
+
+
+def _lifts(settings: Settings, item_id: str) -> list[Standing]:
+    """The arms of an item with their windows, among the newest records of metrics."""
+    from streams.connect import connection_of
+    from streams.contract import topics
+    from streams.contract.arms import ItemArms
+    from streams.contract.codec import decode
+    from streams.contract.events import Metric
+    from streams.cores.arm_book import SERIES
+    from streams.cores.lift_list import listed
+    from streams.transport import admin
+    from streams.transport.whole import edges_of, read_whole
+
+    connection = connection_of(settings)
+    admin.wait_for_broker(connection, on_wait=click.echo, timeout_s=0.0)
+    arms: ItemArms | None = None
+    for message in read_whole(connection, topics.topic_name(settings.prefix, topics.ITEM_ARMS.name)):
+        key, value = message.key(), message.value()
+        if key == item_id.encode():
+            event = None if value is None else decode(ItemArms, value, timestamp_ms=-1)
+            arms = event if isinstance(event, ItemArms) else None
+    if arms is None or not arms.arms:
+        raise click.ClickException(
+            f"expected an item that has an asset of the studio's, got {item_id!r}; "
+            "`marquee tasks ls --all` lists what was made"
+        )
+    name = topics.topic_name(settings.prefix, topics.METRICS.name)
+    first = {at[1]: max(begin, end - METRICS_MOST) for at, (begin, end) in edges_of(connection, [name]).items()}
+    metrics: list[Metric] = []
+    for message in read_whole(connection, name, first=first):
+        key, value = message.key(), message.value()
+        if value is not None and key is not None and bytes(key).startswith(SERIES.encode()):
+            metric = decode(Metric, value, timestamp_ms=-1)
+            if isinstance(metric, Metric):
+                metrics.append(metric)
+    return listed(arms, metrics)
 
 
 def _read(settings: Settings) -> list[Listed]:

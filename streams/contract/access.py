@@ -53,7 +53,7 @@ ACCESS: Final[dict[str, Access]] = {
     "recommender": Access(
         reads=(
             topics.REQUESTS, topics.INTERACTIONS, topics.ITEMS, topics.USERS, topics.ITEM_STATES, topics.MODEL_WEIGHTS,
-            topics.ERASURES,
+            topics.ERASURES, topics.ITEM_ARMS, topics.CONTENT_ASSETS,
         ),
         writes=(topics.SLATES, topics.DEAD_LETTERS),
         joins_group=True,
@@ -61,7 +61,7 @@ ACCESS: Final[dict[str, Access]] = {
     ),
     "planner": Access(
         reads=(topics.ITEMS, topics.USERS, topics.CONTENT_ASSETS, topics.INTERACTIONS),
-        writes=(topics.CONTENT_TASKS,),
+        writes=(topics.CONTENT_TASKS, topics.ITEM_ARMS, topics.METRICS),
         joins_group=True,
         checks=True,
     ),
@@ -73,7 +73,7 @@ ACCESS: Final[dict[str, Access]] = {
     ),
     "topics": Access(checks=True, creates=True),
     "recommend": Access(reads=(topics.SLATES,), writes=(topics.REQUESTS,)),
-    "tasks": Access(reads=(topics.CONTENT_TASKS, topics.CONTENT_ASSETS)),
+    "tasks": Access(reads=(topics.CONTENT_TASKS, topics.CONTENT_ASSETS, topics.ITEM_ARMS, topics.METRICS)),
     "verify": Access(
         reads=(topics.LEDGER, topics.ERASURES, topics.ITEMS, topics.USERS, topics.INTERACTIONS), checks=True
     ),

@@ -99,6 +99,17 @@ def check_content_asset(event: events.ContentAsset, _timestamp_ms: int) -> str |
     return None
 
 
+def check_slate(event: events.Slate, _timestamp_ms: int) -> str | None:
+    """Refuses assets without a probability each."""
+    for item in event.items:
+        if item.asset_propensities and len(item.asset_propensities) != len(item.asset_ids):
+            return (
+                f"expected one of `asset_propensities` for each of `asset_ids` of `{item.item_id}`, got "
+                f"{len(item.asset_propensities)} for {len(item.asset_ids)}"
+            )
+    return None
+
+
 def check_ledger_record(event: events.LedgerRecord, _timestamp_ms: int) -> str | None:
     """Refuses a range that ends before it starts."""
     for span in event.ranges:
@@ -113,6 +124,7 @@ CHECKS: Final[dict[type[events.Record], Check]] = {
     events.ModelWeights: check_model_weights,
     events.ContentTask: check_content_task,
     events.ContentAsset: check_content_asset,
+    events.Slate: check_slate,
     events.LedgerRecord: check_ledger_record,
 }
 

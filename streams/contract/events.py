@@ -46,6 +46,8 @@ Languages: TypeAlias = Annotated[list[Language], Meta(max_length=rules.MAX_LANGU
 Segments: TypeAlias = Annotated[list[Label], Meta(max_length=rules.MAX_SEGMENTS)]
 Excluded: TypeAlias = Annotated[list[Id], Meta(max_length=rules.MAX_EXCLUDED)]
 AssetIds: TypeAlias = Annotated[list[Id], Meta(max_length=rules.MAX_ASSETS)]
+Propensities: TypeAlias = Annotated[list[Probability], Meta(max_length=rules.MAX_ASSETS)]
+Devices: TypeAlias = Annotated[list[Label], Meta(max_length=rules.MAX_DEVICES)]
 Reasons: TypeAlias = Annotated[list[Value], Meta(max_length=rules.MAX_REASONS)]
 Offsets: TypeAlias = Annotated[dict[Id, Count], Meta(max_length=rules.MAX_PARTITIONS)]
 Surfaces: TypeAlias = Annotated[list[Label], Meta(max_length=rules.MAX_SURFACES)]
@@ -70,7 +72,8 @@ class Interaction(Record, frozen=True, kw_only=True):
       value: what the action carries: stars, a price; unit of the platform's choosing.
       dwell_ms, completion: time spent, ms; share of the item seen, 0..1.
       occurred_at_ms: event time, UTC epoch ms; at most ``rules.MAX_CLOCK_SKEW_MS`` after the record's timestamp.
-      request_id, position, asset_id: the slate it came from, the 1-based place in it, and the asset that was shown.
+      request_id, position, asset_id: the slate it came from, the 1-based place in it, and the asset that was shown;
+        asset_ids: those that were shown, where they are several.
     """
 
     event_id: Id
@@ -86,12 +89,13 @@ class Interaction(Record, frozen=True, kw_only=True):
     position: Rank | None = None
     asset_id: Id | None = None
     context: Context = {}
+    asset_ids: AssetIds = []
 
 
 class Asset(Record, frozen=True, kw_only=True):
     """One file that shows or tells an item: a poster, a cut, a dubbed track. On the wire: ``id`` and ``bytes``.
 
-    ``language``: of a dubbed track, of subtitles, of a text; None: the item's own, or none.
+    ``language``: of a dubbed track, of subtitles, of a text; None: the item's own, or none. ``devices``: empty is all.
     """
 
     asset_id: Id = msgspec.field(name="id")
@@ -101,6 +105,7 @@ class Asset(Record, frozen=True, kw_only=True):
     size_bytes: Count | None = msgspec.field(name="bytes", default=None)
     duration_ms: Count | None = None
     language: Language | None = None
+    devices: Devices = []
 
 
 class Item(Record, frozen=True, kw_only=True):
@@ -176,7 +181,8 @@ class SlateItem(Record, frozen=True, kw_only=True):
     """One place of a slate.
 
     ``rank`` is 1-based; ``score`` sorts and is comparable only inside its slate; ``propensity`` is the probability
-    with which this item was put in this place, for off-policy evaluation.
+    with which this item was put in this place, for off-policy evaluation. ``asset_ids``: one of each kind to show it
+    with, each chosen with its probability in ``asset_propensities``.
     """
 
     item_id: Id
@@ -187,6 +193,7 @@ class SlateItem(Record, frozen=True, kw_only=True):
     explored: bool = False
     reasons: Reasons = []
     asset_ids: AssetIds = []
+    asset_propensities: Propensities = []
 
 
 class Slate(Record, frozen=True, kw_only=True):
@@ -386,10 +393,3 @@ class Metric(Record, frozen=True, kw_only=True):
     step: Count
     events: Count
     values: Annotated[dict[Label, Number], Meta(max_length=rules.MAX_METRIC_VALUES)]
-
-
-Event: TypeAlias = (
-    Interaction | Item | User | Request | Slate | ContentTask | ContentAsset
-    | ItemState | ModelWeights | SnapshotNotice | LedgerRecord | Erasure | Metric
-)  # fmt: skip
-"""Whatever a topic carries, once decoded."""

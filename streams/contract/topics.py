@@ -4,7 +4,7 @@ import re
 from dataclasses import dataclass
 from typing import Final, Literal
 
-from streams.contract import events
+from streams.contract import arms, events
 from streams.contract.errors import TopicNameError
 
 KEEP_FOREVER_MS: Final = -1
@@ -72,6 +72,9 @@ CONTENT_ASSETS: Final = TopicSpec(
     name="content-assets.v1", key="item_id", partitions=4, cleanup="compact", event_type=events.ContentAsset,
     tombstone="withdraws the item's asset",
 )  # fmt: skip
+ITEM_ARMS: Final = TopicSpec(
+    name="item-arms.v1", key="item_id", partitions=4, cleanup="compact", event_type=arms.ItemArms,
+)  # fmt: skip
 ITEM_STATES: Final = TopicSpec(
     name="item-states.v1", key="item_id", partitions=4, cleanup="compact", event_type=events.ItemState,
     tombstone="forgets the item",
@@ -97,7 +100,7 @@ DEAD_LETTERS: Final = TopicSpec(
 )  # fmt: skip
 
 TOPICS: Final[tuple[TopicSpec, ...]] = (
-    INTERACTIONS, ITEMS, USERS, REQUESTS, SLATES, CONTENT_TASKS, CONTENT_ASSETS,
+    INTERACTIONS, ITEMS, USERS, REQUESTS, SLATES, CONTENT_TASKS, CONTENT_ASSETS, ITEM_ARMS,
     ITEM_STATES, MODEL_WEIGHTS, MODEL_SNAPSHOTS, LEDGER, ERASURES, METRICS, DEAD_LETTERS,
 )  # fmt: skip
 

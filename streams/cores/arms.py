@@ -1,21 +1,20 @@
 """Which of an item's assets to show: Thompson sampling among the arms that fit, with the probability of each choice.
 
-An arm's success rate has a Beta posterior, Beta(1 + taken, 1 + left). A draw of each decides (Thompson 1933); the draw
-is a function of seed, request and item alone, so a replay shows the same. The propensity of every arm is integrated
-over a fixed grid, not estimated from draws: P(arm is best) = sum over x of its density times the product of the other
-arms' distribution functions. Draws invert those same distribution functions on the same grid, so what is logged is
-what happens. Slates do not use it yet.
+An arm's success rate has a Beta posterior, Beta(1 + taken, 1 + left). Thompson (1933) draws a rate from each and shows
+the best; the probability of that is its propensity, P(arm is best) = sum over x of its density times the product of the
+other arms' distribution functions, integrated over a fixed grid. So one even number decides in place of a draw for each
+arm: the same shares, at a lookup a choice, and what is logged is what happens.
 """
 
 from __future__ import annotations
 
-import math
+import itertools
+from bisect import bisect_right
 from collections.abc import Sequence
 from typing import Final, NamedTuple
 
 import numpy as np
 
-from streams.contract import ids
 from streams.cores.estimates import Floats
 
 GRID: Final = 2_001
@@ -23,20 +22,31 @@ GRID: Final = 2_001
 _RATES: Final[Floats] = (np.arange(GRID) + 0.5) / GRID
 
 
+MILLION: Final = 1_000_000
+"""Propensities are told and drawn in whole millionths: the same to the digit on every machine."""
+
+
 class Arm(NamedTuple):
-    """An asset that may be shown: chances, how many were taken, and its language; "" fits everybody."""
+    """An asset that may be shown: chances, how many were taken, its language ("" fits everybody) and devices (all)."""
 
     asset_id: str
     shown: float = 0.0
     taken: float = 0.0
     language: str = ""
+    devices: tuple[str, ...] = ()
+    is_control: bool = False
 
 
-class Choice(NamedTuple):
-    """What was chosen, and with which probability."""
+class Table(NamedTuple):
+    """Arms and how likely each is to be shown; ``ends``: millionths up to and with each."""
 
-    asset_id: str
-    propensity: float
+    asset_ids: tuple[str, ...]
+    propensities: tuple[float, ...]
+    ends: tuple[int, ...]
+
+    def place_of(self, millionth: int) -> int:
+        """The arm that a whole number from 0 to 999,999 stands for."""
+        return bisect_right(self.ends, millionth)
 
 
 class Lift(NamedTuple):
@@ -47,17 +57,26 @@ class Lift(NamedTuple):
     high: float
 
 
-def fitting(arms: Sequence[Arm], languages: Sequence[str]) -> list[Arm]:
-    """Those in the first of the viewer's languages that has any; else those without one; else all. By id."""
-    in_order = sorted(arms)
+def fitting(arms: Sequence[Arm], languages: Sequence[str], device: str = "") -> list[Arm]:
+    """Those that suit a viewer, by id.
+
+    Language comes first: the first of the viewer's that any arm has; else arms without one; else the item's own; else
+    all. Of these, those made for the device, else those made for none. What is made for another device never fits.
+    """
+    usable = sorted(arm for arm in arms if not arm.devices or device in arm.devices)
+    spoken = _spoken(usable, languages)
+    return [arm for arm in spoken if arm.devices] or spoken
+
+
+def _spoken(arms: list[Arm], languages: Sequence[str]) -> list[Arm]:
     for language in languages:
-        if found := [arm for arm in in_order if arm.language == language]:
+        if found := [arm for arm in arms if arm.language == language]:
             return found
-    return [arm for arm in in_order if not arm.language] or in_order
+    return [arm for arm in arms if not arm.language] or [arm for arm in arms if arm.is_control] or arms
 
 
 def propensities(arms: Sequence[Arm]) -> Floats:
-    """Probability that each arm is chosen; sums to 1."""
+    """Probability that each arm is shown; sums to 1."""
     weights = _weights(arms)
     below = np.cumsum(weights, axis=1) - weights / 2  # half of its own cell: equal arms share alike
     found = np.empty(len(arms))
@@ -68,21 +87,15 @@ def propensities(arms: Sequence[Arm]) -> Floats:
     return np.asarray(found)
 
 
-def choose(arms: Sequence[Arm], languages: Sequence[str], *, seed: int, request_id: str, item_id: str) -> Choice | None:
-    """The arm for one place of one slate; None where there is none. The same request gets the same arm again."""
-    among = fitting(arms, languages)
-    if not among:
-        return None
-    if len(among) == 1:
-        return Choice(among[0].asset_id, 1.0)
-    weights = np.cumsum(_weights(among), axis=1)
-    drawn = [
-        float(np.searchsorted(weights[i], _uniform(seed, request_id, item_id, arm.asset_id) * weights[i, -1]))
-        + _uniform(seed, request_id, item_id, arm.asset_id, "tie")
-        for i, arm in enumerate(among)
-    ]
-    best = int(np.argmax(drawn))
-    return Choice(among[best].asset_id, float(propensities(among)[best]))
+def table_of(arms: Sequence[Arm]) -> Table:
+    """How to choose among arms that all fit, one at least."""
+    shares = np.rint(propensities(arms) * MILLION).astype(np.int64) if len(arms) > 1 else np.array([MILLION])
+    shares[int(np.argmax(shares))] += MILLION - int(shares.sum())
+    told = shares.tolist()
+    return Table(
+        tuple(arm.asset_id for arm in arms), tuple(share / MILLION for share in told),
+        tuple(itertools.accumulate(told)),
+    )  # fmt: skip
 
 
 def lift(arm: Arm, other: Arm) -> Lift:
@@ -105,8 +118,3 @@ def _weights(arms: Sequence[Arm]) -> Floats:
     weights = np.exp(logs - logs.max(axis=1, keepdims=True))
     weights /= weights.sum(axis=1, keepdims=True)
     return np.asarray(weights)
-
-
-def _uniform(seed: int, *parts: str) -> float:
-    """A number in [0, 1) from these parts alone."""
-    return math.ldexp(int(ids.derive("arm", str(seed), *parts)[:13], 16), -52)

@@ -15,7 +15,7 @@ import numpy as np
 from streams.contract import rules
 from streams.contract.events import ContentKind, Interaction, Item, User
 from streams.cores.cells import FLUSH_AT, Cells, Key, audience_of
-from streams.cores.tracks import Audience, Tracks, name_of, primary, tracks_of
+from streams.cores.tracks import KINDS, SEPARATOR, Audience, Tracks, name_of, primary, tracks_of
 
 PLACES: Final = (1, 2, 3, 5, 9, 17, 33)
 """First position of each bucket of positions; one bucket more holds showings without a position."""
@@ -33,6 +33,10 @@ ARM: Final = "arm:"
 DAY_MS: Final = 86_400_000
 
 
+Named = str | None | tuple[str | None, ...]
+"""The assets that an event names: none, one or several."""
+
+
 class Profile(NamedTuple):
     """What matters of a viewer: primary subtags, the preferred one first, and the first segment."""
 
@@ -47,6 +51,7 @@ class _Route(NamedTuple):
     views: tuple[int, ...]
     shown: int
     taken: int
+    is_armed: bool
 
 
 NOBODY: Final = Profile((), "")
@@ -63,10 +68,12 @@ class Demand:
         self.long_s, self.half_life_ms, self.max_users = long_s, half_life_ms, max_users
         self.items: dict[str, Tracks] = {}
         self.users: dict[str, Profile] = {}
-        self.arms: dict[str, tuple[str, str, str]] = {}
+        self.arms: dict[str, tuple[ContentKind, str, str]] = {}
         """Asset -> kind, item, language."""
+        self.armed: dict[str, int] = {}
+        """Item -> events that named an arm of it, until somebody takes it out."""
         self.cells = Cells(COLUMNS, most=max_cells)
-        self._routes: dict[tuple[str, Profile, str | None, str | None], _Route] = {}
+        self._routes: dict[tuple[str, Profile, str | None, Named], _Route] = {}
         self._profiles: dict[Profile, Profile] = {}
 
     def take_item(self, item: Item, now_ms: int) -> None:
@@ -75,6 +82,8 @@ class Demand:
         self.items[item.item_id] = new
         if old is not None:
             new.inherit(old)
+            if new.originals != old.originals:
+                self._routes.clear()
             if new.languages() != old.languages():
                 self._void(item.item_id, ("dub", "subtitles", "blurb", "cut", "served"), now_ms)
 
@@ -118,6 +127,27 @@ class Demand:
             self._forget_arms(item_id)
             self._void(item_id, ("dub", "subtitles", "blurb", "cut", "image"), now_ms)
 
+    def lose_asset(self, asset_id: str, audience: Audience, now_ms: int) -> None:
+        """One asset of ours is withdrawn: what its audience did with it is void."""
+        kind, item_id, _ = self.arms.pop(asset_id)
+        self.items[item_id].lose_one(kind, audience)
+        self._void(item_id, (kind,), now_ms, audience)
+
+    def arm_counts(self, item_id: str, *, of_window: bool = False) -> dict[tuple[str, str], tuple[float, float]]:
+        """Of each kind and asset of an item's arms: chances and how many were taken, faded, or in this window alone."""
+        self.cells.flush()
+        found: dict[tuple[str, str], tuple[float, float]] = {}
+        for key in self.cells.of_item(item_id):
+            kind = key[0].removeprefix(ARM)
+            row = self.cells.find(key)
+            if kind == key[0] or row is None:
+                continue
+            counts = self.cells.window[row] + (0.0 if of_window else self.cells.faded[row])
+            shown = counts[:TAKEN].sum() if kind in SHOWN_KINDS else counts[0]
+            before = found.get((kind, key[3]), (0.0, 0.0))
+            found[kind, key[3]] = before[0] + float(shown), before[1] + float(counts[TAKEN])
+        return found
+
     def count(self, event: Interaction) -> None:
         """One interaction; those with items that the catalogue does not have are left out."""
         tracks = self.items.get(event.item_id)
@@ -125,10 +155,13 @@ class Demand:
             return
         if tracks.start_ms is None:
             tracks.start_ms = event.occurred_at_ms
-        who = (event.item_id, self.users.get(event.user_id, NOBODY), event.surface, event.asset_id)
+        asset: Named = (event.asset_id, *event.asset_ids) if event.asset_ids else event.asset_id
+        who = (event.item_id, self.users.get(event.user_id, NOBODY), event.surface, asset)
         route = self._routes.get(who)
         if route is None:
             route = self._route(tracks, *who)
+        if route.is_armed:
+            self.armed[event.item_id] = self.armed.get(event.item_id, 0) + 1
         pending, action = self.cells.pending, event.action
         if action == "impression":
             column = _column(event.position)
@@ -168,7 +201,7 @@ class Demand:
         gone: float = 1 - 0.5 ** (max(0, now_ms - start_ms) / self.half_life_ms)
         return max(1.0, mean_days * gone)
 
-    def _route(self, tracks: Tracks, item: str, who: Profile, surface: str | None, asset: str | None) -> _Route:
+    def _route(self, tracks: Tracks, item: str, who: Profile, surface: str | None, asset: Named) -> _Route:
         languages, segment = who
         on = surface or ""
         needs = languages[0] if languages and tracks.heard and not set(languages) & set(tracks.heard) else ""
@@ -183,9 +216,10 @@ class Demand:
             views.append(("cut", item, "", segment, on) if tracks.is_long else ("finish", "", "", segment, on))
             if languages:
                 views.append(("served", item, "", "", ""))
-        arm = None if asset is None else self.arms.get(asset)
-        if asset is not None and arm is not None:
-            (shows if arm[0] in SHOWN_KINDS else views).append((ARM + arm[0], item, arm[2], asset, on))
+        named = dict.fromkeys(one for one in (asset if isinstance(asset, tuple) else (asset,)) if one is not None)
+        arms = [found for one in named for found in self._arms(tracks, item, one)]
+        for kind, language, one in arms:
+            (shows if kind in SHOWN_KINDS else views).append((ARM + kind, item, language, one, on))
         surfaces: list[Key] = [("shown", "", "", "", on), ("taken", "", "", "", on)]
         new = [key for key in (*shows, *views, *surfaces) if self.cells.find(key) is None]
         if not self.cells.has_room(len(new)):
@@ -194,9 +228,17 @@ class Demand:
         if len(self._routes) >= MAX_ROUTES:
             self._routes.clear()
         row = self.cells.row
-        route = _Route(tuple(map(row, shows)), tuple(map(row, views)), row(surfaces[0]), row(surfaces[1]))
+        route = _Route(tuple(map(row, shows)), tuple(map(row, views)), row(surfaces[0]), row(surfaces[1]), bool(arms))
         self._routes[item, who, surface, asset] = route
         return route
+
+    def _arms(self, tracks: Tracks, item: str, asset: str) -> list[tuple[ContentKind, str, str]]:
+        """Kind, language and id of the arm that this asset is of this item; an original is one beside ours alone."""
+        ours = self.arms.get(asset)
+        if ours is not None:
+            return [(ours[0], ours[2], asset)] if ours[1] == item else []
+        made = {name.partition(SEPARATOR)[0] for name in tracks.made}
+        return [(kind, "", asset) for kind in KINDS if kind in made and tracks.original(kind)[0] == asset]
 
     def _forget_arms(self, item_id: str) -> None:
         self.arms = {asset: arm for asset, arm in self.arms.items() if arm[1] != item_id}

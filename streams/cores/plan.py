@@ -15,15 +15,19 @@ from typing import Any, Final, NamedTuple
 import msgspec
 
 from streams.contract import ids
+from streams.contract.arms import ItemArms
 from streams.contract.events import (
+    Asset,
     ContentAsset,
     ContentKind,
     ContentTask,
     Gain,
     Interaction,
     Item,
+    Metric,
     User,
 )
+from streams.cores.arm_book import NEWS, ArmBook
 from streams.cores.cells import Key, audience_of
 from streams.cores.demand import DAY_MS, Demand
 from streams.cores.learn import Erased, Withdrawn
@@ -35,12 +39,21 @@ KIND_BUDGETS: Final[Mapping[ContentKind, int]] = {"blurb": 50, "image": 50, "cut
 
 
 class Unmade(NamedTuple):
-    """A tombstone on the assets of an item."""
+    """A tombstone on the assets of an item; ``next_offset``: the one after its own in its partition."""
 
     item_id: str
+    next_offset: int = 0
 
 
-Entry = Interaction | Item | Withdrawn | User | Erased | ContentAsset | Unmade
+class Filed(NamedTuple):
+    """A record of an asset as it stands on its topic."""
+
+    record: ContentAsset
+    next_offset: int
+
+
+Entry = Interaction | Item | Withdrawn | User | Erased | ContentAsset | Filed | Unmade
+Told = ItemArms | Metric
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -53,6 +66,7 @@ class PlanConfig:
       day_budget, kind_budgets: records published a day of event time, in all and by kind; withdrawals are free.
       moved: an open task is published again when its priority has moved by this share.
       long_s: from this duration on an item may have a cut.
+      arms_every_ms: of event time: counts of arms are told at most so often; of an item when a fiftieth of its is new.
       max_cells, max_users, max_made, dedupe_window: bounds of what is held; see docs/studio.md.
     """
 
@@ -63,6 +77,7 @@ class PlanConfig:
     kind_budgets: Mapping[ContentKind, int] = field(default_factory=lambda: dict(KIND_BUDGETS))
     moved: float = 0.25
     long_s: float = 2_400.0
+    arms_every_ms: int = 10_000
     max_cells: int = 200_000
     max_users: int = 1_000_000
     max_made: int = 20_000
@@ -96,6 +111,10 @@ class Planner:
         )  # fmt: skip
         self.open: dict[str, Open] = {}
         self.made: dict[str, Made] = {}
+        self.book = ArmBook()
+        self.told: list[Told] = []
+        """Arms and what they are worth, to be published; `drain` takes them."""
+        self.told_ms = 0
         self.now_ms: int | None = None
         self.ended_ms = 0
         """The end of the last window."""
@@ -120,20 +139,29 @@ class Planner:
                     tasks += self._move_to(at_ms)
                 demand.count(entry)
             elif isinstance(entry, Item):
-                demand.take_item(entry, self.now_ms or 0)
+                self._take_item(entry)
             elif isinstance(entry, User):
                 demand.take_user(entry)
             elif isinstance(entry, Withdrawn):
                 tasks += self._withdraw(entry.item_id)
                 demand.forget_item(entry.item_id)
+                self._lose_all(entry.item_id)
             elif isinstance(entry, Erased):
                 demand.forget_user(entry.user_id)
             elif isinstance(entry, ContentAsset):
-                self._take_asset(entry)
+                self._take_asset(entry, 0)
+            elif isinstance(entry, Filed):
+                self._take_asset(*entry)
             elif isinstance(entry, Unmade):
                 demand.lose_assets(entry.item_id, self.now_ms or 0)
+                self._lose_all(entry.item_id, entry.next_offset)
                 self._forget_unarmed()
         return tasks
+
+    def drain(self) -> list[Told]:
+        """What is to be told of arms since the last call."""
+        told, self.told = self.told, []
+        return told
 
     def _is_repeated(self, event_id: str) -> bool:
         if event_id in self.recent or event_id in self.before:
@@ -148,11 +176,17 @@ class Planner:
         window_ms = self.config.window_ms
         end_ms = at_ms // window_ms * window_ms
         first, self.now_ms = self.now_ms is None, at_ms
+        tasks: list[ContentTask] = []
         if first:
             self.ended_ms = end_ms
         elif end_ms > self.ended_ms:
-            return self._end_window(end_ms)
-        return []
+            self.told += self.book.metrics(self.demand, end_ms)
+            tasks = self._end_window(end_ms)
+            self._tell_moved(share=0.0)
+        if self.demand.armed and at_ms - self.told_ms >= self.config.arms_every_ms:
+            self.told_ms = at_ms
+            self._tell_moved(share=NEWS)
+        return tasks
 
     def _end_window(self, end_ms: int) -> list[ContentTask]:
         """The one place where tasks are chosen."""
@@ -205,25 +239,68 @@ class Planner:
             not_after_ms=max(0, self.now_ms or 0), withdrawn=True,
         )  # fmt: skip
 
-    def _take_asset(self, done: ContentAsset) -> None:
+    def _take_item(self, item: Item) -> None:
+        old = self.demand.items.get(item.item_id)
+        self.demand.take_item(item, self.now_ms or 0)
+        if old is not None and old.originals != self.demand.items[item.item_id].originals:
+            self._tell(item.item_id)
+
+    def _take_asset(self, done: ContentAsset, next_offset: int) -> None:
+        """An asset goes live, or a task has none any more: it stands until it is too old, and is wished for then."""
         if done.status != "done" or done.asset is None:
-            return  # the task stands until it is too old, and is wished for again then
+            self._lose_of_task(done)
+        else:
+            self._add(done, done.asset)
+        page = self.book.pages.get(done.item_id)
+        if page is not None:
+            page.offset = max(page.offset, next_offset)
+            self._tell(done.item_id)
+
+    def _add(self, done: ContentAsset, asset: Asset) -> None:
         task = self.open.get(done.task_id)
         audience: Audience
         if task is not None and task.key[1] == done.item_id:
             kind: ContentKind | None = task.made.kind
             audience = audience_of(task.key)
         else:
-            kind = kind_of(done.asset.media_type)
-            audience = (primary(done.asset.language) if done.asset.language else "", "", "")
+            kind = kind_of(asset.media_type)
+            audience = (primary(asset.language) if asset.language else "", "", "")
         if kind is None:
             return
-        if self.demand.add_asset(done.asset.asset_id, kind, done.item_id, audience, self.now_ms or 0):
+        if self.demand.add_asset(asset.asset_id, kind, done.item_id, audience, self.now_ms or 0):
+            self.book.add(done.item_id, asset, kind, audience, done.task_id)
             self.open.pop(done.task_id, None)
             if task is not None:
-                self.made[done.asset.asset_id] = task.made
+                self.made[asset.asset_id] = task.made
         if len(self.made) > self.config.max_made:
             del self.made[next(iter(self.made))]
+
+    def _lose_of_task(self, refused: ContentAsset) -> None:
+        found = self.book.of_task(refused.item_id, refused.task_id)
+        if found is not None:
+            del self.book.pages[refused.item_id].assets[found[0]]
+            self.demand.lose_asset(found[0], found[1].audience, self.now_ms or 0)
+            self._forget_unarmed()
+
+    def _lose_all(self, item_id: str, next_offset: int = 0) -> None:
+        page = self.book.pages.get(item_id)
+        if page is not None:
+            page.assets.clear()
+            page.offset = max(page.offset, next_offset)
+            self._tell(item_id)
+
+    def _tell_moved(self, *, share: float) -> None:
+        """Tell the items whose counts moved by this share since they were told."""
+        armed = self.demand.armed
+        for item_id in sorted(
+            item_id for item_id, events in armed.items() if self.book.is_news(item_id, events, share)
+        ):
+            self._tell(item_id)
+
+    def _tell(self, item_id: str) -> None:
+        self.demand.armed.pop(item_id, None)
+        if item_id in self.book.pages:
+            self.told.append(self.book.record(item_id, self.demand, self.now_ms or 0))
 
     def _forget_unarmed(self) -> None:
         self.made = {asset: made for asset, made in self.made.items() if asset in self.demand.arms}

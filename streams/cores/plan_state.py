@@ -9,6 +9,8 @@ import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
+from streams.contract.events import ContentKind
+from streams.cores.arm_book import Page
 from streams.cores.cells import Key
 from streams.cores.demand import COLUMNS, Profile
 from streams.cores.plan import Open, PlanConfig, Planner
@@ -31,7 +33,7 @@ class _Saved(msgspec.Struct, kw_only=True):
     items: dict[str, Tracks]
     profiles: list[tuple[tuple[str, ...], str]]
     users: dict[str, int]
-    arms: dict[str, tuple[str, str, str]]
+    arms: dict[str, tuple[ContentKind, str, str]]
     open: dict[str, Open]
     made: dict[str, Made]
     now_ms: int | None
@@ -43,6 +45,9 @@ class _Saved(msgspec.Struct, kw_only=True):
     pruned: int
     recent: list[str]
     before: list[str]
+    pages: dict[str, Page] = {}
+    armed: dict[str, int] = {}
+    told_ms: int = 0
 
 
 def to_arrays(planner: Planner) -> dict[str, NDArray[Any]]:
@@ -57,6 +62,7 @@ def to_arrays(planner: Planner) -> dict[str, NDArray[Any]]:
         users=users, arms=demand.arms, open=planner.open, made=planner.made, now_ms=planner.now_ms,
         ended_ms=planner.ended_ms, day=planner.day, spent=planner.spent, taken=planner.taken,
         repeated=planner.repeated, pruned=cells.pruned, recent=list(planner.recent), before=list(planner.before),
+        pages=planner.book.pages, armed=demand.armed, told_ms=planner.told_ms,
     )  # fmt: skip
     return {
         "whole": cells.whole[:size].copy(),
@@ -95,5 +101,6 @@ def from_arrays(arrays: Mapping[str, NDArray[Any]], config: PlanConfig) -> Plann
     planner.open, planner.made = saved.open, saved.made
     planner.now_ms, planner.ended_ms, planner.day, planner.spent = saved.now_ms, saved.ended_ms, saved.day, saved.spent
     planner.taken, planner.repeated = saved.taken, saved.repeated
+    planner.book.pages, demand.armed, planner.told_ms = saved.pages, saved.armed, saved.told_ms
     planner.recent, planner.before = dict.fromkeys(saved.recent), dict.fromkeys(saved.before)
     return planner

@@ -26,6 +26,7 @@ from streams.cores.learn import ACTION_CODES
 from streams.cores.permissions import Permissions, is_available
 from streams.cores.rehearsal import rehearse
 from streams.cores.serving import Serving
+from streams.cores.showcase import Showcase
 from streams.cores.telling import Telling
 
 FEW_SIGHTINGS: Final = 5
@@ -72,7 +73,9 @@ class Recommender:
         """Whether an item of a history, which only actions that choose make, may ever come back."""
         self._most = max(serving.config.candidates, 0)
         self._permissions = Permissions(serving)
-        self._telling = Telling(serving)
+        self.showcase = Showcase(seed=serving.config.seed)
+        """What items are shown with, as far as it was told."""
+        self._telling = Telling(serving, self.showcase)
         self._scratch = ranking.scratch_for(0, self._most)
         self._showable = np.zeros(0, np.bool_)
         self._known: Bools = np.zeros(0, np.bool_)

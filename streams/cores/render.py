@@ -69,12 +69,19 @@ def done(
     """The record of a finished asset."""
     asset = Asset(
         asset_id=asset_id_of(task.task_id), uri=uri, media_type=media_type, sha256=sha256, size_bytes=size_bytes,
-        duration_ms=duration_ms, language=task.locale if task.kind in SPOKEN else None,
+        duration_ms=duration_ms, language=task.locale if task.kind in SPOKEN else None, devices=_devices_of(task),
     )  # fmt: skip
     figures = dict(list(quality.items())[: rules.MAX_CONTEXT_KEYS])
     return ContentAsset(
         task_id=task.task_id, item_id=task.item_id, status="done", asset=asset, quality=figures, engine=dict(engine)
     )
+
+
+def _devices_of(task: ContentTask) -> list[str]:
+    """The devices of a task's audience: one, several, or no matter which."""
+    named = task.audience.get("device")
+    devices = [named] if isinstance(named, str) else named if isinstance(named, list) else []
+    return [one[: rules.MAX_LABEL_CHARS] for one in devices if one][: rules.MAX_DEVICES]
 
 
 def refused(task: ContentTask, reason: str) -> ContentAsset:

@@ -14,6 +14,7 @@ from models.recommend.slating import Slates
 from streams.contract import codec, rules
 from streams.contract.events import AsOf, Request, Slate, SlateItem, Source
 from streams.cores.serving import Serving
+from streams.cores.showcase import Showcase, viewer_of
 
 SOURCES: Final[tuple[Source, ...]] = ("popular", "tower", "successor", "fresh")
 """Words for `Slates.source`."""
@@ -29,14 +30,16 @@ KEPT_MOST: Final = 1 << 18
 """Pieces of JSON kept of each kind, some 100 bytes each; beyond it they are made anew."""
 _MIDDLE: Final = b'1,"score":0.5'
 """What stands between what is kept of a place: its rank and score. No text of JSON has a bare quote in it."""
+_LAST: Final = b"},"
+"""How a place ends."""
 _RANKS: Final = tuple(b'%d,"score":' % rank for rank in range(rules.MAX_SLATE_ITEMS + 1))
 
 
 class Telling:
-    """Writes the slates of one `Serving`."""
+    """Writes the slates of one `Serving`, each item with what `showcase` chooses for it."""
 
-    def __init__(self, serving: Serving) -> None:
-        self._serving = serving
+    def __init__(self, serving: Serving, showcase: Showcase) -> None:
+        self._serving, self._showcase = serving, showcase
         self._version = -1
         self._items = _Items()
         self._reasons = _Reasons(serving)
@@ -59,7 +62,8 @@ class Telling:
         serving = self._serving
         as_of = _raw(codec.encode(AsOf(event_time_ms=serving.newest_ms, offsets=offsets)))
         model = _raw(codec.encode(serving.model))
-        items = iter(self._places(made))
+        asked = [request for request, (k, _) in zip(requests, lengths, strict=True) if k > 0]
+        items = iter(self._places(made, asked))
         return [
             codec.encode(
                 Slate(
@@ -76,7 +80,7 @@ class Telling:
             for request, (k, error) in zip(requests, lengths, strict=True)
         ]
 
-    def _places(self, slates: Slates) -> list[Any]:
+    def _places(self, slates: Slates, asked: Sequence[Request]) -> list[Any]:
         """The items of each slate, as JSON."""
         self._forget()
         is_place = np.arange(slates.rows.shape[1]) < slates.filled[:, None]
@@ -85,9 +89,12 @@ class Telling:
         ends = list(map(self._reasons.__getitem__, causes.tolist()))
         for at in np.flatnonzero(slates.explored[is_place]).tolist():
             ends[at] = self._explored(int(causes[at]), float(propensity[at]))
+        item_ids, (of_slate, place) = self._serving.items.keys_at(rows.tolist()), np.nonzero(is_place)
+        if not self._showcase.knows_none_of(item_ids):
+            self._add_assets(ends, item_ids, of_slate.tolist(), asked)
         parts = [b""] * (4 * len(rows))
-        parts[0::4] = map(self._items.__getitem__, self._serving.items.keys_at(rows.tolist()))
-        parts[1::4] = map(_RANKS.__getitem__, (np.nonzero(is_place)[1] + 1).tolist())
+        parts[0::4] = map(self._items.__getitem__, item_ids)
+        parts[1::4] = map(_RANKS.__getitem__, (place + 1).tolist())
         parts[2::4] = msgspec.json.encode(slates.scores[is_place].tolist())[1:-1].split(b",") if len(rows) else []
         parts[3::4] = ends
         last = np.cumsum(4 * slates.filled).tolist()
@@ -95,6 +102,16 @@ class Telling:
             _raw(b"[%b]" % b"".join(parts[first:end])[:-1]) if end > first else []
             for first, end in zip([0, *last], last, strict=False)
         ]
+
+    def _add_assets(
+        self, ends: list[bytes], item_ids: Sequence[str], of_slate: Sequence[int], asked: Sequence[Request]
+    ) -> None:
+        """Say of each place what its item is shown with."""
+        showcase, profiles = self._showcase, self._serving.profiles
+        whom = [(viewer_of(one, profiles.get(one.user_id)), showcase.luck_of(one.request_id)) for one in asked]
+        for at, stand in enumerate(showcase.stands_of(item_ids)):
+            if stand is not None:
+                ends[at] = ends[at][: -len(_LAST)] + stand.chosen(item_ids[at], *whom[of_slate[at]]) + _LAST
 
     def _forget(self) -> None:
         """Let go of what may have changed, or is too much."""
@@ -139,7 +156,7 @@ class _Reasons(dict[int, bytes]):
 
 def _ending(source: Source, reason: str, **wishes: Any) -> bytes:
     whole = codec.encode(SlateItem(item_id="", rank=1, score=0.5, source=source, reasons=[reason], **wishes))
-    return whole.partition(_MIDDLE)[2] + b","
+    return whole.partition(_MIDDLE)[2].removesuffix(b"}") + _LAST
 
 
 def _raw(value: bytes) -> Any:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import Final
+from typing import Final, get_args
 
 import msgspec
 
@@ -13,6 +13,11 @@ SEPARATOR: Final = "\x1f"
 """Between the parts of a name of kind and audience."""
 Audience = tuple[str, str, str]
 """Language, segment, surface; empty where it does not matter."""
+OWN: Final = "own:"
+"""Before a kind: the asset id of what an item has of it where its catalogue names no asset."""
+KINDS: Final[tuple[ContentKind, ...]] = get_args(ContentKind)
+IN_A_LANGUAGE: Final = frozenset({"blurb", "dub", "subtitles"})
+"""Kinds whose original is in the item's own language."""
 
 SUBTITLE_TYPES: Final = frozenset(
     {"text/vtt", "text/srt", "application/x-subrip", "application/ttml+xml", "text/x-ssa", "application/x-subtitle"}
@@ -50,7 +55,9 @@ class Tracks(msgspec.Struct, kw_only=True):
       start_ms: event time of the first interaction with it; None before.
       since_ms: per kind, or kind and audience, when that last changed: evidence is counted from there.
       made: per kind and audience, how many assets of ours it has.
+      lost: how many of these were withdrawn again, one by one.
       base: languages heard and read without those. own: language of the original sound; empty where unknown.
+      originals: per kind the catalogue's first asset of it, and its language.
     """
 
     heard: tuple[str, ...]
@@ -64,6 +71,8 @@ class Tracks(msgspec.Struct, kw_only=True):
     since_ms: dict[str, int] = {}
     made: dict[str, int] = {}
     base: tuple[tuple[str, ...], tuple[str, ...]] = ((), ())
+    lost: dict[str, int] = {}
+    originals: dict[str, tuple[str, str]] = {}
 
     def may_be_shown(self, now_ms: int) -> bool:
         """Whether the item is available at this time."""
@@ -81,7 +90,7 @@ class Tracks(msgspec.Struct, kw_only=True):
 
     def inherit(self, old: Tracks) -> None:
         """This is a new version of what ``old`` was: what we made and counted stays."""
-        self.start_ms, self.since_ms, self.made = old.start_ms, old.since_ms, old.made
+        self.start_ms, self.since_ms, self.made, self.lost = old.start_ms, old.since_ms, old.made, old.lost
         self._join()
 
     def add(self, kind: ContentKind, audience: Audience) -> None:
@@ -92,14 +101,24 @@ class Tracks(msgspec.Struct, kw_only=True):
 
     def lose(self) -> None:
         """The assets of ours are withdrawn."""
-        self.made = {}
+        self.made, self.lost = {}, {}
         self._join()
+
+    def lose_one(self, kind: ContentKind, audience: Audience) -> None:
+        """One asset of ours is withdrawn; it stays in ``made``, so that the next one is another task."""
+        name = name_of(kind, audience)
+        self.lost[name] = self.lost.get(name, 0) + 1
+        self._join()
+
+    def original(self, kind: ContentKind) -> tuple[str, str]:
+        """Asset id and language of what the item itself has of a kind."""
+        return self.originals.get(kind) or (OWN + kind, self.own if kind in IN_A_LANGUAGE else "")
 
     def _join(self) -> None:
         languages = {"dub": list(self.base[0]), "subtitles": list(self.base[1])}
-        for name in self.made:
+        for name, count in self.made.items():
             kind, language, *_ = name.split(SEPARATOR)
-            if kind in languages and language:
+            if kind in languages and language and count > self.lost.get(name, 0):
                 languages[kind].append(language)
         self.heard, self.read = (sorted_languages(found) for found in languages.values())
 
@@ -122,8 +141,18 @@ def tracks_of(item: Item, *, long_s: float) -> Tracks:
     return Tracks(
         heard=heard, read=read, told=told, base=(heard, read), own=own,
         is_long=item.duration_s is not None and item.duration_s >= long_s,
-        from_ms=item.available_from_ms, until_ms=item.available_until_ms,
+        from_ms=item.available_from_ms, until_ms=item.available_until_ms, originals=_originals(item, own),
     )  # fmt: skip
+
+
+def _originals(item: Item, own: str) -> dict[str, tuple[str, str]]:
+    found: dict[str, tuple[str, str]] = {}
+    for asset in item.assets:
+        kind = kind_of(asset.media_type)
+        if kind is not None and kind not in found:
+            spoken = own if kind in IN_A_LANGUAGE else ""
+            found[kind] = asset.asset_id, primary(asset.language) if asset.language else spoken
+    return found
 
 
 def sorted_languages(languages: Iterable[str]) -> tuple[str, ...]:

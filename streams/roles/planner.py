@@ -15,11 +15,12 @@ from typing import Any, Final
 
 from streams.connect import connection_of
 from streams.contract import access, codec, topics
+from streams.contract.arms import ItemArms
 from streams.contract.codec import Rejected, decoder
 from streams.contract.events import ContentAsset, ContentTask, Interaction, Item, Record, User
 from streams.cores.demand import DAY_MS
 from streams.cores.learn import Erased, Withdrawn
-from streams.cores.plan import Entry, PlanConfig, Planner, Unmade
+from streams.cores.plan import Entry, Filed, PlanConfig, Planner, Told, Unmade
 from streams.cores.plan_state import PlanStateError, from_arrays, to_arrays
 from streams.cores.wishes import WishRules
 from streams.durability import snapshots
@@ -131,14 +132,18 @@ class PlannerRole:
 
     def _offering(self, kind: type[Record]) -> Any:
         async def offer(chunk: BytesChunk) -> None:
-            stamped = []
+            stamped: list[Stamped[Entry | None]] = []
             for record in chunk.records:
-                entry = entry_of(kind, record.key, record.value, record.timestamp)
+                entry: Entry | Rejected | None = entry_of(kind, record.key, record.value, record.timestamp)
                 if isinstance(entry, Rejected):  # the trainer keeps the letters of the others
                     if kind is ContentAsset:
                         log.warning("left out an asset at %s/%d: %s", chunk.source[0], record.offset, entry.reason)
                     self.rejected += 1
                     entry = None
+                elif isinstance(entry, ContentAsset):
+                    entry = Filed(entry, record.offset + 1)
+                elif isinstance(entry, Unmade):
+                    entry = entry._replace(next_offset=record.offset + 1)
                 stamped.append(Stamped(chunk.source, record.timestamp, record.offset, entry))
             self.merger.offer(chunk.source, stamped, now_ms=_monotonic_ms())
             self.app.reader.hold(self.merger.over_bound())
@@ -171,8 +176,8 @@ class PlannerRole:
         for record in records:  # before anything else may run: a reassignment reads on behind them
             self.offsets[record.source] = record.offset + 1
         self.clocks = {**self.clocks, **self.merger.clocks()}
-        tasks = await self.core(self.planner.take, [record.value for record in records])
-        await self.publisher.perform(self._outs(tasks))
+        tasks, told = await self.core(self._take, [record.value for record in records])
+        await self.publisher.perform([*self._outs(tasks), *map(self._out_of, told)])
         for source in reader.assigned:
             if source in self.offsets:
                 reader.done(source, self.offsets[source])
@@ -180,6 +185,16 @@ class PlannerRole:
         if every and self.planner.taken - self.saved >= every:
             await self._save()
         return True
+
+    def _take(self, entries: list[Entry | None]) -> tuple[list[ContentTask], list[Told]]:
+        return self.planner.take(entries), self.planner.drain()
+
+    def _out_of(self, told: Told) -> Out:
+        if isinstance(told, ItemArms):
+            topic, key = topics.ITEM_ARMS, told.item_id
+        else:
+            topic, key = topics.METRICS, told.series
+        return Out(topic=self.names[topic.name], key=key.encode(), value=codec.encode(told), timestamp_ms=told.at_ms)
 
     def _outs(self, tasks: list[ContentTask]) -> list[Out]:
         topic = self.names[topics.CONTENT_TASKS.name]

@@ -28,6 +28,7 @@ from streams.durability.erasures import NONE, Erasures
 from streams.durability.snapshots import SnapshotRef
 from streams.errors import SnapshotError
 from streams.roles.answering import Answering
+from streams.roles.arms_reading import taken
 from streams.roles.catalogue_disk import CatalogueDisk
 from streams.roles.clock import EventClock
 from streams.roles.decoding import letter_for
@@ -108,6 +109,9 @@ class RecommenderRole:
             topics.ITEM_STATES.name: BroadcastReader(
                 [self.names[topics.ITEM_STATES.name], self.names[topics.MODEL_WEIGHTS.name]], connection, starts=told
             ),
+            topics.ITEM_ARMS.name: BroadcastReader(
+                [self.names[topics.ITEM_ARMS.name], self.names[topics.CONTENT_ASSETS.name]], connection
+            ),
         }
         self.ready = asyncio.Event()
         """Set once the catalogue and the model are known: interactions and requests make sense from then on."""
@@ -161,6 +165,7 @@ class RecommenderRole:
                 topics.ITEMS.name: self._take_items,
                 topics.USERS.name: self._take_users,
                 topics.ITEM_STATES.name: self._take_states,
+                topics.ITEM_ARMS.name: self._take_arms,
             }
             reading = [asyncio.create_task(self.readers[name].run(handlers[name])) for name in self.readers]
             caught_up = [reader.caught_up.wait() for reader in self.readers.values()]
@@ -237,6 +242,10 @@ class RecommenderRole:
             self.serving.take_states(states)
 
         await self._change(take)
+
+    async def _take_arms(self, chunk: BytesChunk) -> None:
+        is_arms = chunk.source[0] == self.names[topics.ITEM_ARMS.name]
+        await self._change(taken(chunk, self.recommender.showcase, is_arms=is_arms))
 
     async def _take_interactions(self, chunk: BytesChunk) -> None:
         await self.ready.wait()

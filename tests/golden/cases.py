@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from streams.contract import arrays, events
+from streams.contract import arms, arrays, events
 from tests import factories as make
 
 _ASSET = make.make_asset(sha256="9f86d081884c7d65", size_bytes=48_213, duration_ms=0)
@@ -23,6 +23,7 @@ CASES: dict[str, events.Record] = {
         asset_id="asset-1",
         context=_CONTEXT,
     ),
+    "interaction-assets": make.make_interaction(action="impression", asset_ids=["asset-1", "own:blurb"]),
     "item": make.make_item(),
     "item-full": make.make_item(
         title="Amélie 🎬",
@@ -38,6 +39,7 @@ CASES: dict[str, events.Record] = {
         maturity=12,
         assets=[_ASSET],
     ),
+    "item-devices": make.make_item(assets=[make.make_asset(devices=["tv", "phone"])]),
     "user": make.make_user(),
     "user-full": make.make_user(region="FR", languages=["fr", "en"], maturity=16, segments=["trial"]),
     "request": make.make_request(),
@@ -58,6 +60,9 @@ CASES: dict[str, events.Record] = {
         ],
         error="k must be 1 to 200, got 10000; answered with 200",
     ),
+    "slate-assets": make.make_slate(
+        items=[make.make_slate_item(asset_ids=["own:blurb", "asset-1"], asset_propensities=[1.0, 0.625])]
+    ),
     "content-task": make.make_content_task(),
     "content-task-full": make.make_content_task(
         kind="dub",
@@ -76,6 +81,11 @@ CASES: dict[str, events.Record] = {
         quality={"intelligibility": 0.93},
         engine={"name": "dub", "steps": 12},
         error="no audio",
+    ),
+    "item-arms": make.make_item_arms(),
+    "item-arms-none": make.make_item_arms(assets_offset=0, arms=[]),
+    "item-arms-full": make.make_item_arms(
+        arms=[arms.ItemArm(asset_id="asset-1", kind="dub", language="pt", devices=["tv"], task_id="task-1")]
     ),
     "item-state": make.make_item_state(),
     "item-state-full": make.make_item_state(

@@ -15,6 +15,7 @@ DESIGNED = {
     "slates.v1": ("user_id", "delete"),
     "content-tasks.v1": ("item_id", "delete"),
     "content-assets.v1": ("item_id", "compact"),
+    "item-arms.v1": ("item_id", "compact"),
     "item-states.v1": ("item_id", "compact"),
     "model-weights.v1": ("tower", "compact"),
     "model-snapshots.v1": ("role", "compact"),

@@ -125,3 +125,15 @@ def test_tracks_without_a_language_are_the_item_s_own() -> None:
     )
     assert (found.heard, found.read) == (("pt",), ("pt",))
     assert kind_of("application/x-subrip") == "subtitles"
+
+
+def test_an_asset_counts_for_its_own_item_however_it_is_named() -> None:
+    counts = demand()
+    counts.take_item(Item(item_id="g", language="en"), 0)
+    counts.add_asset("pic", "image", "f", ("", "", "home"), 0)
+    counts.add_asset("other", "image", "g", ("", "", "home"), 0)
+    found = did(counts, "e", "impression", asset_ids=["pic", "other", "nobody", "pic"], position=1)
+    assert found["arm:image"][0] == 1
+    assert counts.arm_counts("f") == {("image", "pic"): (1, 0)}
+    assert did(counts, "e", "click", asset_id="pic", asset_ids=["own:image"], position=1)["arm:image"][TAKEN] == 1
+    assert counts.arm_counts("f") == {("image", "pic"): (1, 1), ("image", "own:image"): (0, 1)}

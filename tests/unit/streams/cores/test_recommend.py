@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
+import msgspec
 import numpy as np
 import pytest
 
@@ -14,7 +15,7 @@ from streams.cores.recommend import OVERFETCH, Recommender
 from streams.cores.serving import Serving
 from tests import engines
 from tests.engines import ask, ids
-from tests.factories import make_item, make_request, make_user
+from tests.factories import make_item, make_item_arms, make_request, make_user
 from tests.slates import CATALOGUE, EVENTS, ITEMS, LIGHT_USER, LOG, ME, NOW_MS, SEEN, UNSEEN, USERS, act, had_by
 
 
@@ -273,3 +274,40 @@ def test_rules_of_profile_and_request_hold_together(made: Recommender) -> None:
     made.serving.take_user(make_user(user_id=ME, maturity=12))
     assert ask(made, NOW_MS, user_id=ME, k=5, filters={"tags": "odd"}).items == []
     assert len(ask(made, NOW_MS, user_id=ME, k=5, filters={"tags": "even"}).items) == 5
+
+
+# --- assets --------------------------------------------------------------------------------------------------------
+
+
+def with_arms(made: Recommender) -> Recommender:
+    """Every second item has a picture of ours beside its own."""
+    for item in CATALOGUE[::2]:
+        made.showcase.take(make_item_arms(item_id=item.item_id))
+    return made
+
+
+def test_what_items_are_shown_with_changes_nothing_else_and_is_the_same_again(serving: Serving) -> None:
+    plain = ask(engines.recommender(serving, NOW_MS), NOW_MS, user_id=ME, k=30)
+    dressed = [ask(with_arms(engines.recommender(serving, NOW_MS)), NOW_MS, user_id=ME, k=30) for _ in range(2)]
+    assert dressed[0] == dressed[1]
+    assert ids(dressed[0]) == ids(plain)
+    for before, item in zip(plain.items, dressed[0].items, strict=True):
+        bare = msgspec.structs.replace(item, asset_ids=[], asset_propensities=[])
+        assert bare == before
+        assert len(item.asset_ids) == len(item.asset_propensities) == (int(item.item_id[1:]) % 2 == 0)
+
+
+def test_a_slate_of_one_request_in_a_batch_is_that_of_the_request_alone(made: Recommender) -> None:
+    with_arms(made)
+    requests = [make_request(request_id=f"r{n}", user_id=f"u{n % USERS}", k=n % 9) for n in range(30)]
+    together = made.answer(requests, now_ms=NOW_MS, generated_at_ms=0, offsets={})
+    for request, slate in zip(requests, together, strict=True):
+        assert made.answer([request], now_ms=NOW_MS, generated_at_ms=0, offsets={}) == [slate]
+
+
+def test_a_withdrawn_asset_is_in_no_slate_from_the_next_on(made: Recommender) -> None:
+    with_arms(made)
+    shown = next(item for item in ask(made, NOW_MS, user_id=ME, k=30).items if item.asset_ids)
+    made.showcase.withdraw(shown.item_id, offset=99)
+    again = {item.item_id: item for item in ask(made, NOW_MS, user_id=ME, k=30).items}
+    assert again[shown.item_id].asset_ids == []

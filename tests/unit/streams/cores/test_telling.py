@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
+import msgspec
 import numpy as np
 import pytest
 
 from models.recommend.slating import FRESH_SOURCE, Slates, empty_slates
 from models.recommend.state import ModelConfig
 from streams.contract import codec
+from streams.contract.arms import ItemArm, ItemArms
 from streams.contract.events import AsOf, Request, Slate, SlateItem
 from streams.cores import telling
 from streams.cores.serving import Serving
+from streams.cores.showcase import Showcase
 from streams.cores.telling import Telling
-from tests.factories import make_item
+from tests.factories import make_item, make_user
 
 ODD = ["", 'a "quoted" one', "film, “naïf” \\", 'x","rank":1,"score":0.5,"y', "\x00\n\u2028", "plain", "other"]
 """Ids by row; nobody has row 0."""
@@ -71,14 +74,34 @@ def test_bytes_are_those_of_the_whole_record(serving: Serving) -> None:
         place(5, 2, 0.3, source="successor", reasons=[telling.REASONS["successor"]]),
     ]
     want = [slate(serving, request, items) for request, items in zip(requests, [first, [], [], last], strict=True)]
-    made = Telling(serving)
+    made = Telling(serving, Showcase(seed=0))
     assert told(made, slates, requests) == want
     assert told(made, slates, requests) == want  # from what was kept
 
 
+def test_a_place_with_assets_has_the_bytes_of_the_whole_record_and_others_are_as_before(serving: Serving) -> None:
+    slates, requests = three()
+    showcase = Showcase(seed=0)
+    before = told(Telling(serving, showcase), slates, requests)
+    own = ItemArm(asset_id="own:image", kind="image", control=True)
+    for row in (2, 6):
+        for_germans = ItemArm(asset_id='a "b"', kind="image", language="de", task_id="t")
+        showcase.take(ItemArms(item_id=ODD[row], at_ms=0, arms=[own, for_germans]))
+    serving.take_user(make_user(user_id="ü4", languages=["de-AT"]))
+    first, _, empty, last = (msgspec.json.decode(one, type=Slate) for one in before)
+    chosen = {"asset_propensities": [1.0]}
+    for items, at, assets in ((first.items, 1, ['a "b"']), (last.items, 0, ["own:image"])):
+        items[at] = msgspec.structs.replace(items[at], asset_ids=assets, **chosen)
+    want = [codec.encode(first), before[1], codec.encode(empty), codec.encode(last)]
+    assert told(Telling(serving, showcase), slates, requests) == want
+    showcase.withdraw(ODD[2], offset=0)
+    showcase.withdraw(ODD[6], offset=0)
+    assert told(Telling(serving, showcase), slates, requests) == before
+
+
 def test_a_new_title_is_told_at_once(serving: Serving) -> None:
     slates, requests = three()
-    made = Telling(serving)
+    made = Telling(serving, Showcase(seed=0))
     told(made, slates, requests)
     serving.take_item("plain", make_item(item_id="plain", title="New"))
     assert b"often follows New" in told(made, slates, requests)[0]
@@ -89,7 +112,7 @@ def test_a_new_title_is_told_at_once(serving: Serving) -> None:
 def test_what_is_kept_is_bounded(serving: Serving, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(telling, "KEPT_MOST", 2)
     slates, requests = three()
-    made = Telling(serving)
+    made = Telling(serving, Showcase(seed=0))
     want = told(made, slates, requests)
     for _ in range(3):
         assert told(made, slates, requests) == want
