@@ -118,13 +118,13 @@ class Demand:
             self._forget_arms(item_id)
             self._void(item_id, ("dub", "subtitles", "blurb", "cut", "image"), now_ms)
 
-    def count(self, event: Interaction) -> None:
-        """One interaction; those with items that the catalogue does not have are left out."""
+    def count(self, event: Interaction, now_ms: int) -> None:
+        """One interaction, the clock being at ``now_ms``; those with items that the catalogue lacks are left out."""
         tracks = self.items.get(event.item_id)
         if tracks is None:
             return
         if tracks.start_ms is None:
-            tracks.start_ms = event.occurred_at_ms
+            tracks.start_ms = min(event.occurred_at_ms, now_ms)
         who = (event.item_id, self.users.get(event.user_id, NOBODY), event.surface, event.asset_id)
         route = self._routes.get(who)
         if route is None:
