@@ -172,23 +172,29 @@ class StudioSettings(Checked):
     """Where the studio reads and writes, and what a render may use.
 
     Attributes:
-      store_dir: finished files by their hash; shared by all studio workers of an installation.
+      store_dir: finished files by their hash, a folder or an object store; shared by all studio workers.
       roots: folders that sources may lie in; none: no file is read.
       hosts: hosts that https sources may come from; none: nothing is fetched.
       engines: those that are tried first, by name, or as module:object of a package of yours.
       processes: renders at a time.
+      environment: names of variables that engines may see besides the common ones.
+      tries: how often a task may be begun that ended its worker each time.
       deadline_s: of one try at a task; below the broker's patience with a worker that asks for nothing.
       memory_mb: of each process of a render. file_mb: largest file that it may read or write.
       waiting: tasks held in memory before partitions pause.
       seed: of every random choice, with the task's id.
     """
 
-    store_dir: Path = folder("marquee-data/assets")  # noqa: RUF009 - an immutable value
+    store_dir: Path | StoreUrl = folder_or_store("marquee-data/assets")  # noqa: RUF009 - an immutable value
     roots: tuple[str, ...] = several((), expected="a list of absolute paths", accepts=lambda one: one.startswith("/"))
     hosts: tuple[str, ...] = several((), expected="a list of host names", accepts=lambda one: (
         HOST.fullmatch(one) is not None
     ))  # fmt: skip
     engines: tuple[str, ...] = several((), expected="a list of names, or of module:object")
+    environment: tuple[str, ...] = several((), expected="a list of names of variables", accepts=lambda one: (
+        re.fullmatch(r"[A-Za-z_][A-Za-z0-9_]*", one) is not None
+    ))  # fmt: skip
+    tries: int = whole(3, least=1, most=100)
     processes: int = whole(1, least=1, most=64)
     deadline_s: int = whole(600, least=1, most=900)
     memory_mb: int = whole(3_072, least=512)

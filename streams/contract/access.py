@@ -61,13 +61,13 @@ ACCESS: Final[dict[str, Access]] = {
     ),
     "planner": Access(
         reads=(topics.ITEMS, topics.USERS, topics.CONTENT_ASSETS, topics.INTERACTIONS),
-        writes=(topics.CONTENT_TASKS,),
+        writes=(topics.CONTENT_TASKS, topics.METRICS),
         joins_group=True,
         checks=True,
     ),
     "studio": Access(
         reads=(topics.CONTENT_TASKS, topics.CONTENT_ASSETS, topics.ITEMS),
-        writes=(topics.CONTENT_ASSETS, topics.DEAD_LETTERS),
+        writes=(topics.CONTENT_ASSETS, topics.METRICS, topics.DEAD_LETTERS),
         joins_group=True,
         checks=True,
     ),

@@ -38,6 +38,7 @@ class Errand(msgspec.Struct, frozen=True, kw_only=True):
     seconds: float = 300.0
     memory_bytes: int = 3 << 30
     file_bytes: int = 8 << 30
+    environment: list[str] = []
 
 
 class Trying(msgspec.Struct, frozen=True, kw_only=True, tag="trying"):

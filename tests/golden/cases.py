@@ -77,6 +77,7 @@ CASES: dict[str, events.Record] = {
         engine={"name": "dub", "steps": 12},
         error="no audio",
     ),
+    "content-asset-told": make.make_content_asset(not_after_ms=1_700_600_000_000),
     "item-state": make.make_item_state(),
     "item-state-full": make.make_item_state(
         live=False,
