@@ -15,6 +15,7 @@ import msgspec
 
 from streams.contract.events import Asset, ContentTask, Item
 from streams.cores.blurb import language_of
+from streams.processors import give_way_as_group
 from streams.studio import checks, engines
 from streams.studio.engines import Draft, Job
 from streams.studio.errors import SourceError, SpecError, StudioError
@@ -151,6 +152,7 @@ def asset_of(item: Item, types: tuple[str, ...], locale: str | None) -> str | No
 
 def main() -> None:
     """The child's whole life."""
+    give_way_as_group()  # as nice as the worker that started it
     errand = msgspec.json.decode(sys.stdin.buffer.read(), type=Errand)
 
     def tell(line: Trying | Outcome) -> None:
