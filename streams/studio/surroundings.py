@@ -11,10 +11,10 @@ from typing import Final
 
 SEEN: Final = frozenset(
     {
-        "PATH", "HOME", "LANG", "LANGUAGE", "TZ", "TMPDIR", "PYTHONPATH", "PYTHONHASHSEED", "LD_LIBRARY_PATH",
-        "VIRTUAL_ENV", "XDG_CACHE_HOME", "FONTCONFIG_PATH", "FONTCONFIG_FILE", "SSL_CERT_FILE", "SSL_CERT_DIR",
-        "JAX_PLATFORMS", "JAX_COMPILATION_CACHE_DIR", "XLA_FLAGS", "PJRT_NPROC", "NUMBA_CACHE_DIR", "CUDA_VISIBLE_DEVICES", "OMP_NUM_THREADS",
-        "ESPEAK_DATA_PATH",
+        "CUDA_VISIBLE_DEVICES", "ESPEAK_DATA_PATH", "FONTCONFIG_FILE", "FONTCONFIG_PATH", "HOME",
+        "JAX_COMPILATION_CACHE_DIR", "JAX_PLATFORMS", "LANG", "LANGUAGE", "LD_LIBRARY_PATH", "NUMBA_CACHE_DIR",
+        "OMP_NUM_THREADS", "PATH", "PJRT_NPROC", "PYTHONHASHSEED", "PYTHONPATH", "SSL_CERT_DIR", "SSL_CERT_FILE",
+        "TMPDIR", "TZ", "VIRTUAL_ENV", "XDG_CACHE_HOME", "XLA_FLAGS",
     }
 )  # fmt: skip
 """Where programs, libraries, fonts and certificates are, the language of messages, and how many processors to use."""
