@@ -55,7 +55,7 @@ def settings_toml(folder: Path) -> str:
         f"snapshot_dir = {json.dumps(str(folder / 'plans'))}\n"
         f"[planner]\nsnapshot_every_events = 0\ndub_budget = 0\nsubtitles_budget = 0\n"
         f"[studio]\nstore_dir = {json.dumps(str(folder / 'assets'))}\nroots = [{json.dumps(str(folder / 'clips'))}]\n"
-        "processes = 1\ndeadline_s = 300\nmemory_mb = 2048\nfile_mb = 256\n"
+        "processes = 1\nniceness = 5\ndeadline_s = 300\nmemory_mb = 2048\nfile_mb = 256\n"
     )
 
 
