@@ -10,6 +10,7 @@ from __future__ import annotations
 import asyncio
 import dataclasses
 import logging
+import sys
 import time
 from collections.abc import Mapping
 from typing import Any, Final
@@ -231,9 +232,9 @@ class StudioRole:
             record = render.refused(task, verdict.reason)
         elif verdict == "render" and item is not None:
             began_s = time.monotonic()
-            log.info("task %s, %s of item %s, begins", *map(printable, (task.task_id, task.kind, task.item_id)))
+            self._say(f"task {task.task_id}: {task.kind} of item {task.item_id} begins")
             record = await self.workshop.make(task, item)
-            log.info("task %s is %s after %.1f s", printable(task.task_id), record.status, time.monotonic() - began_s)
+            self._say(f"task {task.task_id}: {record.status} after {time.monotonic() - began_s:.1f} s")
         await self.is_assigned.wait()
         if one.source not in self.app.reader.assigned:
             return  # its new owner does it
@@ -261,6 +262,12 @@ class StudioRole:
                 self.tellings.end(task.task_id)
                 self.progress.end(place.source, place.offset)
                 self._advance(place.source)
+
+    @staticmethod
+    def _say(line: str) -> None:
+        """Somebody who watches sees each task come and go; a log file gets what went wrong alone."""
+        if sys.stderr.isatty():
+            sys.stderr.write(f"studio: {printable(line)}\n")
 
     def _is_over(self, telling: Telling) -> bool:
         return telling.task.withdrawn or self.answered.has(telling.task)

@@ -65,9 +65,9 @@ class Workshop:
         await self._insist(lambda: self.store.set_tries(task_id, 0))
 
     async def _tried(self, task: ContentTask, item: Item, before: int) -> ContentAsset:
-        await self._insist(lambda: self.store.set_tries(task.task_id, before + 1))
         began_s = self.under_way[task.task_id] = time.monotonic()
         try:
+            await self._insist(lambda: self.store.set_tries(task.task_id, before + 1))
             return await self._rendered(task, item)
         except asyncio.CancelledError:
             await asyncio.to_thread(self._give_back, task.task_id, before)
