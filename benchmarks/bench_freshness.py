@@ -8,6 +8,7 @@ for, for a few users who each ask right after they acted, and again at once whil
 from __future__ import annotations
 
 import argparse
+import math
 import threading
 import time
 from dataclasses import dataclass, field
@@ -57,6 +58,8 @@ class Flow:
     answers_count: int = 0
     answered_ms: list[tuple[float, float]] = field(default_factory=list)
     failures: list[str] = field(default_factory=list)
+    events_per_s: int = EVENTS_PER_S
+    is_enough: threading.Event = field(default_factory=threading.Event)
     is_over: threading.Event = field(default_factory=threading.Event)
 
     def __post_init__(self) -> None:
@@ -83,13 +86,13 @@ class Flow:
         self.producer.produce(topics.REQUESTS.name, codec.encode(request), request.user_id)
 
     def run(self, seconds: float, roles: list[Role]) -> None:
-        """Keep the flow going for so long, each event at its time."""
-        count = int(seconds * EVENTS_PER_S)
+        """Keep the flow going for so long, or until it is enough, each event at its time."""
+        count = int(seconds * self.events_per_s)
         users, items = self.platform.choices(count, seed=1)
         begin_s, sent, asked = time.monotonic(), 0, 0
-        while sent < count:
+        while sent < count and not self.is_enough.is_set():
             elapsed_s = time.monotonic() - begin_s
-            due = min(count, int(elapsed_s * EVENTS_PER_S))
+            due = min(count, int(elapsed_s * self.events_per_s))
             for at in range(sent, due):
                 now_ms = time.time_ns() // 1_000_000
                 self.acted.append(self.act(interaction(f"live-{at}", int(users[at]), int(items[at]), now_ms)))
@@ -130,14 +133,14 @@ def reflects(slate: SlateHead, acted: Acted) -> bool:
     return 0 <= acted.offset < slate.as_of.offsets.get(str(acted.partition), 0)
 
 
-def pushed_ms(flow: Flow, since_s: float) -> tuple[list[float], int]:
-    """Milliseconds from each event after ``since_s`` to the first slate that reflects it; and how many have none."""
+def pushed_ms(flow: Flow, since_s: float, until_s: float = math.inf) -> tuple[list[float], int]:
+    """Milliseconds from each event of a stretch of time to the first slate that reflects it; how many have none."""
     by_user: dict[str, list[tuple[float, SlateHead]]] = {}
     for at_s, slate in flow.seen:
         by_user.setdefault(slate.user_id, []).append((at_s, slate))
     waited_ms, missing = [], 0
     for acted in flow.acted:
-        if acted.at_s < since_s:
+        if not since_s <= acted.at_s < until_s:
             continue
         slates = by_user.get(acted.event.user_id, [])
         found = next((at_s for at_s, slate in slates if at_s >= acted.at_s and reflects(slate, acted)), None)

@@ -25,12 +25,17 @@ def use_one_xla_thread() -> None:
     os.environ.setdefault(THREADS_VARIABLE, "1")
 
 
-def give_way() -> None:
+def give_way(niceness: int = TRAINER_NICENESS) -> None:
     """Let the other processes of this machine go first: for the trainer, whose figures may be a moment late.
 
-    Linux may schedule sessions as groups, inside which alone niceness counts: a session of our own gives way as well.
+    More so for planner and studio, which nobody waits for.
     """
-    os.nice(TRAINER_NICENESS)
+    os.nice(niceness)
+    give_way_as_group()
+
+
+def give_way_as_group() -> None:
+    """Linux may schedule sessions as groups, inside which alone niceness counts: a session of our own gives way too."""
     if os.getsid(0) == os.getpid():
         with contextlib.suppress(OSError):  # there are no such groups, or /proc is not for us to write
-            AUTOGROUP.write_text(str(TRAINER_NICENESS))
+            AUTOGROUP.write_text(str(os.nice(0)))

@@ -20,6 +20,7 @@ from typing import Any, Final, Self, TypeVar
 
 from streams.contract import rules
 from streams.errors import SettingsError
+from streams.planner_settings import PlannerSettings
 from streams.setting_kinds import (
     KIND,
     Checked,
@@ -175,65 +176,36 @@ class StudioSettings(Checked):
     """Where the studio reads and writes, and what a render may use.
 
     Attributes:
-      store_dir: finished files by their hash; shared by all studio workers of an installation.
+      store_dir: finished files by their hash, a folder or an object store; shared by all studio workers.
       roots: folders that sources may lie in; none: no file is read.
       hosts: hosts that https sources may come from; none: nothing is fetched.
       engines: those that are tried first, by name, or as module:object of a package of yours.
-      processes: renders at a time.
+      processes: renders at a time. niceness: steps by which they let the machine's other processes go first.
+      environment: names of variables that engines may see besides the common ones.
+      tries: how often a task may be begun that ended its worker each time.
       deadline_s: of one try at a task; below the broker's patience with a worker that asks for nothing.
       memory_mb: of each process of a render. file_mb: largest file that it may read or write.
       waiting: tasks held in memory before partitions pause.
       seed: of every random choice, with the task's id.
     """
 
-    store_dir: Path = folder("marquee-data/assets")  # noqa: RUF009 - an immutable value
+    store_dir: Path | StoreUrl = folder_or_store("marquee-data/assets")  # noqa: RUF009 - an immutable value
     roots: tuple[str, ...] = several((), expected="a list of absolute paths", accepts=lambda one: one.startswith("/"))
     hosts: tuple[str, ...] = several((), expected="a list of host names", accepts=lambda one: (
         HOST.fullmatch(one) is not None
     ))  # fmt: skip
     engines: tuple[str, ...] = several((), expected="a list of names, or of module:object")
+    environment: tuple[str, ...] = several((), expected="a list of names of variables", accepts=lambda one: (
+        re.fullmatch(r"[A-Za-z_][A-Za-z0-9_]*", one) is not None
+    ))  # fmt: skip
+    tries: int = whole(3, least=1, most=100)
     processes: int = whole(1, least=1, most=64)
+    niceness: int = whole(10, least=0, most=19)
     deadline_s: int = whole(600, least=1, most=900)
     memory_mb: int = whole(3_072, least=512)
     file_mb: int = whole(8_192, least=1)
     waiting: int = whole(64, least=1, most=10_000)
     seed: int = whole(0, least=0, most=2**31 - 1)
-
-
-@dataclasses.dataclass(frozen=True, kw_only=True)
-class PlannerSettings(Checked):
-    """How the planner turns demand into content tasks; docs/studio.md says what each number does.
-
-    Attributes:
-      enabled: `marquee run` starts a planner too.
-      window_minutes: of event time; tasks are chosen when one ends.
-      half_life_days: in which what was counted fades to a half.
-      open_days: a task is wanted for so long.
-      day_budget: tasks published a day of event time, in all.
-      blurb_budget, image_budget, cut_budget, dub_budget, subtitles_budget: the same, by kind.
-      confidence: a cell is deprived with at least this probability before it gets a task.
-      long_minutes: from this duration on an item may have a cut.
-      max_cells, max_users: how many are held.
-      snapshot_every_events: interactions between two snapshots; 0 writes one only at a clean end.
-      keep_snapshots: how many of them stay on disk.
-    """
-
-    enabled: bool = flag(False)
-    window_minutes: int = whole(360, least=1, most=44_640)
-    half_life_days: int = whole(30, least=1, most=3_650)
-    open_days: int = whole(14, least=1, most=3_650)
-    day_budget: int = whole(100, least=0)
-    blurb_budget: int = whole(50, least=0)
-    image_budget: int = whole(50, least=0)
-    cut_budget: int = whole(10, least=0)
-    dub_budget: int = whole(10, least=0)
-    subtitles_budget: int = whole(30, least=0)
-    confidence: float = share(0.998)
-    long_minutes: int = whole(40, least=1)
-    max_cells: int = whole(200_000, least=1_000)
-    max_users: int = whole(1_000_000, least=1_000)
-    snapshot_every_events: int = whole(100_000, least=0)
-    keep_snapshots: int = whole(2, least=1)
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -263,7 +235,7 @@ class Settings(Checked):
     recommender: RecommenderSettings = RecommenderSettings()
     slates: SlateSettings = SlateSettings()
     studio: StudioSettings = StudioSettings()
-    planner: PlannerSettings = PlannerSettings()
+    planner: PlannerSettings = PlannerSettings()  # noqa: RUF009 - an immutable value
     model: Mapping[str, Any] = dataclasses.field(default_factory=lambda: MappingProxyType({}))
 
     @property

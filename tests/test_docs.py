@@ -16,6 +16,8 @@ from streams import cli
 from streams.contract import access, codec, events, rules, topics
 from streams.contract.dead_letters import Origin, Redrive, dead_letter
 from streams.cores import redrive
+from streams.roles import studio_figures
+from streams.roles.planner import PlannerRole
 from streams.roles.trainer import Trainer
 from streams.settings import Settings
 from streams.transport.child import EXIT_ORPHANED
@@ -225,6 +227,13 @@ def test_each_metric_is_documented(tmp_path: Path) -> None:
     assert {metric.series for metric in metrics} == {"trainer", "prequential"}
     for metric in metrics:
         assert set(cell_words(section(metric.series, OPERATIONS))) == set(metric.values)
+
+
+def test_each_figure_of_planner_and_studio_is_documented(tmp_path: Path) -> None:
+    tally = studio_figures.Tally().figures(waiting=0, under_way={}, rendered_s=0.0, now_s=0.0)
+    assert set(cell_words(section("studio", OPERATIONS))) == set(tally)
+    planner = PlannerRole(Settings(snapshot_dir=tmp_path))
+    assert set(cell_words(section("planner", OPERATIONS))) == set(planner.figures())
 
 
 def test_the_commands_are_the_code_s() -> None:

@@ -11,10 +11,12 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from streams.commands.options import config_option, json_option, print_json, settings_of
+from streams.printable import printable
 
 if TYPE_CHECKING:
     from streams.studio.rendering import Outcome
 
+MOST_PATH, MOST_REASON = 4_096, 2_000
 FILM = click.argument("film", type=click.Path(path_type=Path, dir_okay=False))
 title_option = click.option("--title", default="", help="The item's title.")
 out_option = click.option(
@@ -49,7 +51,8 @@ def engines(config: Path | None, as_json: bool) -> int:
         return 0
     for one in found:
         state = "available" if one["unavailable"] is None else f"not available: {one['unavailable']}"
-        click.echo(f"{one['capability']:<10} {one['name']:<10} {one['licence']:<12} {state}")
+        shown = f"{one['capability']:<10} {one['name']:<10} {one['licence']:<12} {state}"
+        click.echo(printable(shown, most=MOST_REASON))
     return 0
 
 
@@ -127,7 +130,9 @@ def blurb(item: Path, max_chars: int, locale: str | None, out: Path | None, conf
         raise click.BadParameter(f"expected a readable file, got: {error}", param_hint="ITEM.json") from error
     record = codec.decode(Item, read, timestamp_ms=-1)
     if not isinstance(record, Item):
-        raise click.BadParameter(f"expected an item's record as JSON, got: {record.reason}", param_hint="ITEM.json")
+        raise click.BadParameter(
+            f"expected an item's record as JSON, got: {printable(record.reason)}", param_hint="ITEM.json"
+        )
     spec = {"max_chars": max_chars}
     return _make("blurb", record, spec, locale=locale, out=out, config=config, as_json=as_json, stem=item.stem)
 
@@ -161,7 +166,7 @@ def _make(
         errand = Errand(
             task=task, item=item, workdir=str(Path(folder) / "work"), seed=seed_of(settings.seed, task_id), roots=roots,
             engines=list(settings.engines), seconds=float(settings.deadline_s), memory_bytes=settings.memory_mb << 20,
-            file_bytes=settings.file_mb << 20,
+            file_bytes=settings.file_mb << 20, environment=list(settings.environment),
         )  # fmt: skip
         outcome = _render(errand, float(settings.deadline_s), kind)
         made: list[Path] = []
@@ -207,11 +212,12 @@ def _print(outcome: Outcome, made: list[Path], *, as_json: bool) -> None:
         )
         return
     for check in checks:
-        click.echo(f"  {'ok' if check.is_ok else 'FAILED':<7} {check.name:<18} {check.value:<12g} {check.expected}")
+        verdict = "ok" if check.is_ok else "FAILED"
+        click.echo(f"  {verdict:<7} {printable(check.name):<18} {check.value:<12g} {printable(check.expected)}")
     for path in made:
-        click.echo(str(path))
+        click.echo(printable(str(path), most=MOST_PATH))
     if outcome.reason is not None:
-        click.echo(f"Error: {outcome.reason}", err=True)
+        click.echo(f"Error: {printable(outcome.reason, most=MOST_REASON)}", err=True)
 
 
 def _encoded(check: Any) -> bytes:

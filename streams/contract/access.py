@@ -67,7 +67,7 @@ ACCESS: Final[dict[str, Access]] = {
     ),
     "studio": Access(
         reads=(topics.CONTENT_TASKS, topics.CONTENT_ASSETS, topics.ITEMS),
-        writes=(topics.CONTENT_ASSETS, topics.DEAD_LETTERS),
+        writes=(topics.CONTENT_ASSETS, topics.METRICS, topics.DEAD_LETTERS),
         joins_group=True,
         checks=True,
     ),

@@ -238,7 +238,10 @@ class ContentTask(Record, frozen=True, kw_only=True):
 
 
 class ContentAsset(Record, frozen=True, kw_only=True):
-    """What became of a content task; ``content-assets.v1``, keyed by ``item_id``. Where done: ``asset``."""
+    """What became of a content task; ``content-assets.v1``, keyed by ``item_id``. Where done: ``asset``.
+
+    ``not_after_ms``: of the task's record that it answers; what is not done is tried again when told with a later one.
+    """
 
     task_id: Id
     item_id: Id
@@ -247,6 +250,7 @@ class ContentAsset(Record, frozen=True, kw_only=True):
     quality: Annotated[dict[Label, Number], Meta(max_length=rules.MAX_CONTEXT_KEYS)] = {}
     engine: Context = {}
     error: Value | None = None
+    not_after_ms: TimeMs | None = None
 
 
 class ItemState(Record, frozen=True, kw_only=True):

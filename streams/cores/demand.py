@@ -148,13 +148,13 @@ class Demand:
             found[kind, key[3]] = before[0] + float(shown), before[1] + float(counts[TAKEN])
         return found
 
-    def count(self, event: Interaction) -> None:
-        """One interaction; those with items that the catalogue does not have are left out."""
+    def count(self, event: Interaction, now_ms: int) -> None:
+        """One interaction, the clock being at ``now_ms``; those with items that the catalogue lacks are left out."""
         tracks = self.items.get(event.item_id)
         if tracks is None:
             return
         if tracks.start_ms is None:
-            tracks.start_ms = event.occurred_at_ms
+            tracks.start_ms = min(event.occurred_at_ms, now_ms)
         asset: Named = (event.asset_id, *event.asset_ids) if event.asset_ids else event.asset_id
         who = (event.item_id, self.users.get(event.user_id, NOBODY), event.surface, asset)
         route = self._routes.get(who)

@@ -14,7 +14,7 @@ from typing import Any, Final, NamedTuple
 
 import msgspec
 
-from streams.contract import ids
+from streams.contract import ids, rules
 from streams.contract.arms import ItemArms
 from streams.contract.events import (
     Asset,
@@ -30,6 +30,7 @@ from streams.contract.events import (
 from streams.cores.arm_book import NEWS, ArmBook
 from streams.cores.cells import Key, audience_of
 from streams.cores.demand import DAY_MS, Demand
+from streams.cores.event_clock import EventClock
 from streams.cores.learn import Erased, Withdrawn
 from streams.cores.recoveries import Made
 from streams.cores.tracks import Audience, kind_of, name_of, primary
@@ -99,7 +100,7 @@ class Planner:
     """Owns the counts and the tasks that stand; one thread calls it.
 
     Attributes:
-      now_ms: newest event time; None before any event. taken: records so far. open: by task id.
+      clock: event time. taken: records so far. open: by task id.
       spent: records published on ``day`` by kind.
     """
 
@@ -115,7 +116,7 @@ class Planner:
         self.told: list[Told] = []
         """Arms and what they are worth, to be published; `drain` takes them."""
         self.told_ms = 0
-        self.now_ms: int | None = None
+        self.clock = EventClock()
         self.ended_ms = 0
         """The end of the last window."""
         self.day = -1
@@ -124,6 +125,11 @@ class Planner:
         self.recent: dict[str, None] = {}
         self.before: dict[str, None] = {}
         """Event ids of late, in two generations of at most ``dedupe_window``."""
+
+    @property
+    def now_ms(self) -> int | None:
+        """Event time."""
+        return self.clock.now_ms
 
     def take(self, entries: Iterable[Entry | None]) -> list[ContentTask]:
         """Counts entries in order; the tasks that follow, in order. None stands for a record without meaning here."""
@@ -134,10 +140,11 @@ class Planner:
             if isinstance(entry, Interaction):
                 if self._is_repeated(entry.event_id):
                     continue
-                at_ms = entry.occurred_at_ms
-                if self.now_ms is None or at_ms > self.now_ms:
-                    tasks += self._move_to(at_ms)
-                demand.count(entry)
+                before_ms = self.now_ms
+                now_ms = self.clock.take(entry.occurred_at_ms)
+                if before_ms is None or now_ms != before_ms:
+                    tasks += self._move_to(before_ms, now_ms)
+                demand.count(entry, now_ms)
             elif isinstance(entry, Item):
                 self._take_item(entry)
             elif isinstance(entry, User):
@@ -172,19 +179,18 @@ class Planner:
             self.before, self.recent = self.recent, {}
         return False
 
-    def _move_to(self, at_ms: int) -> list[ContentTask]:
+    def _move_to(self, before_ms: int | None, now_ms: int) -> list[ContentTask]:
         window_ms = self.config.window_ms
-        end_ms = at_ms // window_ms * window_ms
-        first, self.now_ms = self.now_ms is None, at_ms
         tasks: list[ContentTask] = []
-        if first:
-            self.ended_ms = end_ms
+        end_ms = now_ms // window_ms * window_ms
+        if before_ms is None or now_ms < before_ms:  # the first event, or the first ones were stamped wrongly
+            self.ended_ms, self.told_ms = end_ms, min(self.told_ms, now_ms)
         elif end_ms > self.ended_ms:
             self.told += self.book.metrics(self.demand, end_ms)
             tasks = self._end_window(end_ms)
             self._tell_moved(share=0.0)
-        if self.demand.armed and at_ms - self.told_ms >= self.config.arms_every_ms:
-            self.told_ms = at_ms
+        if self.demand.armed and now_ms - self.told_ms >= self.config.arms_every_ms:
+            self.told_ms = now_ms
             self._tell_moved(share=NEWS)
         return tasks
 
@@ -206,10 +212,8 @@ class Planner:
                 continue
             if self._may_spend(wish.kind):
                 self.spent[wish.kind] = self.spent.get(wish.kind, 0) + 1
-                opened = Open(
-                    key=wish.key, spec=spec, priority=wish.priority, not_after_ms=end_ms + self.config.open_ms,
-                    made=wish.made,
-                )  # fmt: skip
+                until_ms = min(rules.MAX_TIME_MS, end_ms + self.config.open_ms)
+                opened = Open(key=wish.key, spec=spec, priority=wish.priority, not_after_ms=until_ms, made=wish.made)
                 self.open[task_id] = opened
                 tasks.append(_task(task_id, opened, wish))
         return tasks

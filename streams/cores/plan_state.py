@@ -13,6 +13,7 @@ from streams.contract.events import ContentKind
 from streams.cores.arm_book import Page
 from streams.cores.cells import Key
 from streams.cores.demand import COLUMNS, Profile
+from streams.cores.event_clock import IN_A_ROW, EventClock
 from streams.cores.plan import Open, PlanConfig, Planner
 from streams.cores.recoveries import Made
 from streams.cores.tracks import Tracks
@@ -48,6 +49,8 @@ class _Saved(msgspec.Struct, kw_only=True):
     pages: dict[str, Page] = {}
     armed: dict[str, int] = {}
     told_ms: int = 0
+    apart: list[int] = []
+    near: int = IN_A_ROW
 
 
 def to_arrays(planner: Planner) -> dict[str, NDArray[Any]]:
@@ -63,6 +66,7 @@ def to_arrays(planner: Planner) -> dict[str, NDArray[Any]]:
         ended_ms=planner.ended_ms, day=planner.day, spent=planner.spent, taken=planner.taken,
         repeated=planner.repeated, pruned=cells.pruned, recent=list(planner.recent), before=list(planner.before),
         pages=planner.book.pages, armed=demand.armed, told_ms=planner.told_ms,
+        apart=planner.clock.apart, near=planner.clock.near,
     )  # fmt: skip
     return {
         "whole": cells.whole[:size].copy(),
@@ -99,7 +103,8 @@ def from_arrays(arrays: Mapping[str, NDArray[Any]], config: PlanConfig) -> Plann
     profiles = [Profile(*one) for one in saved.profiles]
     demand.users = {user: profiles[code] for user, code in saved.users.items()}
     planner.open, planner.made = saved.open, saved.made
-    planner.now_ms, planner.ended_ms, planner.day, planner.spent = saved.now_ms, saved.ended_ms, saved.day, saved.spent
+    planner.clock = EventClock(saved.now_ms, saved.apart, saved.near)
+    planner.ended_ms, planner.day, planner.spent = saved.ended_ms, saved.day, saved.spent
     planner.taken, planner.repeated = saved.taken, saved.repeated
     planner.book.pages, demand.armed, planner.told_ms = saved.pages, saved.armed, saved.told_ms
     planner.recent, planner.before = dict.fromkeys(saved.recent), dict.fromkeys(saved.before)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import heapq
 from collections.abc import Mapping, Sequence
-from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, field
 from typing import Any, Final, Literal, NamedTuple
 
@@ -25,20 +24,16 @@ class Refusal(NamedTuple):
 Verdict = Refusal | Literal["render", "finished", "withdrawn"]
 
 
-def judge(
-    task: ContentTask, *, item: Item | None, finished: AbstractSet[str], now_ms: int,
-    withdrawn: AbstractSet[str] = frozenset(),
-) -> Verdict:  # fmt: skip
+def judge(task: ContentTask, *, item: Item | None, is_answered: bool, now_ms: int) -> Verdict:
     """Whether a task is to be rendered: not one that is finished, withdrawn, too late, mislabelled, or of no item.
 
     Args:
-      task: as it came. item: of the catalogue; None: there is none of this id.
-      finished: ids of the tasks that have their asset or their reason.
-      now_ms: event time, UTC epoch ms. withdrawn: ids of those that were taken back since.
+      task: as it was told last. item: of the catalogue; None: there is none of this id.
+      is_answered: it has its asset or its reason. now_ms: event time, UTC epoch ms.
     """
-    if task.task_id in finished:
+    if is_answered:
         return "finished"
-    if task.withdrawn or task.task_id in withdrawn:
+    if task.withdrawn:
         return "withdrawn"
     wanted = ids.content_task_id(
         item_id=task.item_id, kind=task.kind, audience=task.audience, locale=task.locale, spec=task.spec
@@ -73,8 +68,15 @@ def done(
     )  # fmt: skip
     figures = dict(list(quality.items())[: rules.MAX_CONTEXT_KEYS])
     return ContentAsset(
-        task_id=task.task_id, item_id=task.item_id, status="done", asset=asset, quality=figures, engine=dict(engine)
-    )
+        task_id=task.task_id, item_id=task.item_id, status="done", asset=asset, quality=figures, engine=dict(engine),
+        not_after_ms=task.not_after_ms,
+    )  # fmt: skip
+
+
+def worn_out(task: ContentTask, tries: int) -> ContentAsset:
+    """The record of a task that ended its worker each time that it was begun."""
+    reason = f"expected an end within {tries} tries, got none: whoever began it was ended with it each time"
+    return failed(task, reason, quality={}, engine={})
 
 
 def _devices_of(task: ContentTask) -> list[str]:
@@ -87,8 +89,9 @@ def _devices_of(task: ContentTask) -> list[str]:
 def refused(task: ContentTask, reason: str) -> ContentAsset:
     """The record of a task that asks for what there is not."""
     return ContentAsset(
-        task_id=task.task_id, item_id=task.item_id, status="rejected", error=reason[: rules.MAX_VALUE_CHARS]
-    )
+        task_id=task.task_id, item_id=task.item_id, status="rejected", error=reason[: rules.MAX_VALUE_CHARS],
+        not_after_ms=task.not_after_ms,
+    )  # fmt: skip
 
 
 def failed(task: ContentTask, reason: str, *, quality: Mapping[str, float], engine: Mapping[str, Any]) -> ContentAsset:
@@ -96,7 +99,7 @@ def failed(task: ContentTask, reason: str, *, quality: Mapping[str, float], engi
     figures = dict(list(quality.items())[: rules.MAX_CONTEXT_KEYS])
     return ContentAsset(
         task_id=task.task_id, item_id=task.item_id, status="failed", quality=figures, engine=dict(engine),
-        error=reason[: rules.MAX_VALUE_CHARS],
+        error=reason[: rules.MAX_VALUE_CHARS], not_after_ms=task.not_after_ms,
     )  # fmt: skip
 
 

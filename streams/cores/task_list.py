@@ -43,11 +43,16 @@ def listed(tasks: Iterable[tuple[ContentTask, int]], assets: Iterable[ContentAss
 
 
 def _state(task: ContentTask, asset: ContentAsset | None, now_ms: int) -> State:
-    if asset is not None:
+    if asset is not None and not _is_told_again(task, asset):
         return asset.status
     if task.withdrawn:
         return "withdrawn"
     return "too old" if task.not_after_ms is not None and task.not_after_ms <= now_ms else "open"
+
+
+def _is_told_again(task: ContentTask, asset: ContentAsset) -> bool:
+    """Whether a task that was not done is wanted once more: the studio tries it again then."""
+    return asset.status != "done" and (task.not_after_ms or 0) > (asset.not_after_ms or 0) and not task.withdrawn
 
 
 def audience_words(task: ContentTask) -> str:

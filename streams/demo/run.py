@@ -15,6 +15,7 @@ from typing import Final
 from rich.console import Console
 
 from streams.contract.topics import TOPICS
+from streams.demo import beside, workshop
 from streams.demo.show import Show, Wish
 from streams.demo.summary import Outcome
 from streams.errors import ReplayError, RoleError
@@ -52,9 +53,16 @@ def run(wish: Wish, *, events: int, console: Console) -> Outcome:
         config = Path(folder) / "marquee.toml"
         config.write_text(settings_toml(Path(folder) / "snapshots"), encoding="utf-8")
         commands = commands_for(ROLES, broker=connection.bootstrap, prefix="", config=config, is_embedded=True)
+        items = workshop.prepare(connection, Path(folder), log)
+        _say(console, f"a small platform beside it: {sum(bool(one.assets) for one in items)} clips and their viewers")
+        beside_config = Path(folder) / "studio.toml"
+        beside_config.write_text(workshop.settings_toml(Path(folder)), encoding="utf-8")
+        commands |= commands_for(
+            workshop.ROLES, broker=connection.bootstrap, prefix=beside.PREFIX, config=beside_config, is_embedded=True
+        )
         words_path = Path(folder) / "roles.log"
         with words_path.open("wb") as words:
-            show = Show(wish, log, connection, console=console)
+            show = Show(wish, log, connection, items, console=console)
             supervisor = Supervisor(
                 commands, say=show.hear, environ=environ_without_settings(), words=words, drain_s=DRAIN_S
             )

@@ -6,7 +6,7 @@ Titles and ids are somebody else's text: they go through `printable` into rich T
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Final
 
 from rich.box import ROUNDED
@@ -18,6 +18,9 @@ from rich.table import Table
 from rich.text import Text
 
 from streams.demo.curve import chart, sparkline
+from streams.demo.making import Making
+from streams.demo.making_screen import ROWS as MAKING_ROWS
+from streams.demo.making_screen import making_table, making_title
 from streams.demo.watch import RANKERS, Figures, Place, Shown
 from streams.printable import printable
 
@@ -36,6 +39,8 @@ FIGURE_ROWS: Final = 9
 CHART_FROM_ROWS: Final = 32
 """Terminals with at least so many rows get a chart."""
 CHART_ROWS: Final = 8
+STUDIO_FROM_ROWS: Final = 36
+"""Terminals with at least so many rows show what the studio makes."""
 LEFT_COLUMNS: Final = 33
 WIDE_COLUMNS: Final = 100
 """From here on there is room for the reasons."""
@@ -51,6 +56,7 @@ class Scene:
       elapsed_s: since the start.
       total: interactions of the whole stream. broken: broken records fed so far.
       notice: one line of the supervisor's, when a process had to be started again.
+      making: what the planner found and the studio made, on the small platform beside the log.
     """
 
     phase: str
@@ -59,6 +65,7 @@ class Scene:
     total: int
     broken: int
     notice: str = ""
+    making: Making = field(default_factory=Making)
 
 
 def picture(scene: Scene, figures: Figures, *, width: int, height: int) -> RenderableType:
@@ -76,9 +83,14 @@ def picture(scene: Scene, figures: Figures, *, width: int, height: int) -> Rende
         _panel(Group(_counts(scene, figures), *(_legend() if has_chart else ())), "learning", rows=top_rows),
         _panel(quality, "ranking each event before it is learned", rows=top_rows),
     )
-    slate_rows = height - FRAME_ROWS - top_rows
+    making_rows = MAKING_ROWS if height >= STUDIO_FROM_ROWS and scene.making.lines else 0
+    slate_rows = height - FRAME_ROWS - top_rows - making_rows
     slate = _panel(_slate(figures.shown, slate_rows - 3, inner), "a slate, live", rows=slate_rows)
-    return Padding(Group(_head(scene, figures, inner), body, slate), (0, 1))
+    parts: list[RenderableType] = [_head(scene, figures, inner), body, slate]
+    if making_rows:
+        table = making_table(scene.making, making_rows - 2)
+        parts.append(_panel(table, making_title(scene.making), rows=making_rows))
+    return Padding(Group(*parts), (0, 1))
 
 
 def _panel(content: RenderableType, title: str, *, rows: int) -> Panel:
@@ -245,4 +257,6 @@ def line(scene: Scene, figures: Figures) -> str:
     if figures.fresh_p50_ms is not None:
         parts.append(f"fresh p50 {_ms(figures.fresh_p50_ms)} p99 {_ms(figures.fresh_p99_ms)} ms")
     parts.append(f"dead letters {figures.dead_letters}")
+    if scene.making.tasks:
+        parts.append(f"content tasks {scene.making.tasks}, made {scene.making.made}")
     return f"{scene.elapsed_s:4.0f} s  " + "; ".join(parts) + (f"; {printable(scene.notice)}" if scene.notice else "")

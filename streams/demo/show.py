@@ -10,7 +10,7 @@ import contextlib
 import queue
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Any, Final
@@ -18,8 +18,10 @@ from typing import Any, Final
 from rich.console import Console
 from rich.live import Live
 
-from streams.demo import screen, summary
+from streams.contract.events import ContentAsset, ContentTask, Item
+from streams.demo import screen, summary, workshop
 from streams.demo.feed import BROKEN_COUNT, Feed
+from streams.demo.making import MakingWatch
 from streams.demo.summary import Outcome
 from streams.demo.tail import Arrived, note, tail
 from streams.demo.watch import Figures, Sent, Watch
@@ -41,6 +43,10 @@ NOTICE_S: Final = 20.0
 LAST_SLATES_S: Final = 5.0
 POINTS: Final = 24
 """Of a curve: few enough that a window of the default stream ends in each."""
+
+
+Said = Sent | Arrived | ContentTask | ContentAsset | str
+"""What the threads and the supervisor tell the conductor."""
 
 
 class StoppedError(Exception):
@@ -74,10 +80,13 @@ class Show:
 
     Args:
       wish: what to show. log: what to feed. connection: the broker, with its topics.
+      beside: the catalogue of the small platform beside the log.
       console: gets the show.
     """
 
-    def __init__(self, wish: Wish, log: EventLog, connection: Connection, *, console: Console) -> None:
+    def __init__(
+        self, wish: Wish, log: EventLog, connection: Connection, beside: Sequence[Item], *, console: Console
+    ) -> None:
         self.stop = threading.Event()
         self.error: MarqueeError | None = None
         self.restarts: list[str] = []
@@ -86,10 +95,13 @@ class Show:
         self._connection = connection
         self._console = console
         self._began_s = time.monotonic()
-        self._said: queue.SimpleQueue[Sent | Arrived | str] = queue.SimpleQueue()
+        self._said: queue.SimpleQueue[Said] = queue.SimpleQueue()
         titles = dict(zip(log.catalogue.item_id.tolist(), log.catalogue.title.tolist(), strict=True))
         self._watch = Watch(titles, expected=len(log), follow=wish.follow)
+        self._beside = beside
+        self._making = MakingWatch({item.item_id: item.title for item in beside})
         self._feed = Feed(log, KafkaSender(connection), tell=self._said.put, stop=self.stop, must_wait=self._is_behind)
+        self._first_ms = int(log.time_ms[0])
         self._total, self._items = len(log), len(log.catalogue)
         self._warm = min(WARM_EVENTS, len(log) // 2)
         self._notice = ""
@@ -127,6 +139,8 @@ class Show:
 
     def _conduct(self, start: Callable[..., Future[Any]]) -> None:
         start(tail, self._connection, self._said.put, self.stop)
+        start(workshop.tail, self._connection, self._said.put, self.stop)
+        start(workshop.feed, self._connection, self._beside, self.stop, start_ms=self._first_ms)
         self._wait_for(start(self._feed.catalogue))
         self._until(lambda: self._figures.steps > 0 or self._figures.users > 0 or self._figures.items > 0)
         self._step(f"reading the catalogue of {self._items:,} films")
@@ -156,7 +170,7 @@ class Show:
     def _outcome(self, *, is_complete: bool = False, is_interrupted: bool = False, streamed_s: float = 0.0) -> Outcome:
         return Outcome(
             figures=self._figures, total=self._total, films=self._items, broken=self._feed.broken_count,
-            streamed=self._total - self._warm, streamed_s=streamed_s,
+            streamed=self._total - self._warm, streamed_s=streamed_s, making=self._making.making(),
             is_complete=is_complete, is_interrupted=is_interrupted,
         )  # fmt: skip
 
@@ -192,6 +206,10 @@ class Show:
                     self._watch.take_sent(said)
                 elif isinstance(said, Arrived):
                     note(self._watch, said)
+                elif isinstance(said, ContentTask):
+                    self._making.take_task(said)
+                elif isinstance(said, ContentAsset):
+                    self._making.take_asset(said)
                 elif "starting again" in said or "stopping" in said:
                     self._notice = said.replace(", its words are above", "")
                     self._noticed_s = time.monotonic()
@@ -221,6 +239,7 @@ class Show:
             phase=self._phase + waits, steps=tuple(self._steps), elapsed_s=time.monotonic() - self._began_s,
             total=self._total, broken=self._feed.broken_count,
             notice=self._notice if time.monotonic() - self._noticed_s < NOTICE_S else "",
+            making=self._making.making(),
         )  # fmt: skip
 
     def _draw(self) -> None:
@@ -245,8 +264,8 @@ class Show:
 
     @contextlib.contextmanager
     def _threads(self) -> Iterator[Callable[..., Future[Any]]]:
-        """Threads for the feed and the tail; both end with the block."""
-        with ThreadPoolExecutor(max_workers=2, thread_name_prefix="demo") as pool:
+        """Threads for the feeds and the tails; they end with the block."""
+        with ThreadPoolExecutor(max_workers=4, thread_name_prefix="demo") as pool:
             try:
                 yield pool.submit
             finally:

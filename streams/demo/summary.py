@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Final
 
 from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
+from streams.demo.making import Making
 from streams.demo.screen import NAMES, STYLES
 from streams.demo.watch import RANKERS, Figures
 
@@ -26,6 +27,7 @@ class Outcome:
     Attributes:
       total: interactions to learn. broken: broken records fed. films: items of the catalogue.
       streamed: interactions after the warm-up, and the seconds until the last of them was learned.
+      making: what the planner found and the studio made on the small platform beside the log.
       is_complete: everything produced was learned, everything broken refused. is_interrupted: somebody stopped it.
     """
 
@@ -37,6 +39,7 @@ class Outcome:
     streamed_s: float = 0.0
     is_complete: bool = False
     is_interrupted: bool = False
+    making: Making = field(default_factory=Making)
 
     @property
     def per_second(self) -> float:
@@ -63,6 +66,9 @@ def to_json(outcome: Outcome) -> dict[str, Any]:
         "fresh_p99_ms": figures.fresh_p99_ms,
         "reflected": figures.reflected,
         "unreflected": figures.waiting,
+        "content_tasks": outcome.making.tasks,
+        "assets_made": outcome.making.made,
+        "assets_not_made": outcome.making.not_made,
     } | {ranker: {"hr_at_10": one.hr_at_10, "ndcg_at_10": one.ndcg_at_10} for ranker, one in figures.quality.items()}
 
 
@@ -94,6 +100,13 @@ def summary(outcome: Outcome) -> RenderableType:
         f"Bad input: {outcome.broken} broken records were fed on purpose; {figures.dead_letters} went to "
         "dead-letters.v1 with reason and origin, and nothing else was lost."
     ))  # fmt: skip
+    making = outcome.making
+    if making.tasks:
+        lines.append(Text(
+            f"Content: a small platform beside the log lacked {making.tasks} things; the studio made {making.made}"
+            + (f" and could not make {making.not_made}" if making.not_made else "")
+            + ", at low priority (its viewers are simulated; docs/studio.md)."
+        ))  # fmt: skip
     return Group(
         *lines,
         Text(),

@@ -173,6 +173,35 @@ class ObjectStore:
             if found != said:
                 raise OSError(errno.EIO, f"what was written came back as {found[:32]!r}")
 
+    # --- single objects, as the studio's store has them ---------------------------------------------------------
+
+    def put_object(self, name: str, content: memoryview) -> None:
+        """Write an object by its name under the prefix; what is there is replaced whole."""
+        with self._asking(f"to write {name}"):
+            self._upload(f"{self._root}/{name}", content, modes=("wb",))
+
+    def get_object(self, name: str) -> bytes | None:
+        """The bytes of an object; None: it is not there."""
+        with self._asking(f"to read {name}"):
+            try:
+                return bytes(self._fs.cat_file(f"{self._root}/{name}"))
+            except FileNotFoundError:
+                return None
+
+    def size_of(self, name: str) -> int | None:
+        """Bytes of an object; None: it is not there."""
+        with self._asking(f"to look at {name}"):
+            self._fs.invalidate_cache()
+            try:
+                return int(self._fs.info(f"{self._root}/{name}")["size"] or 0)
+            except FileNotFoundError:
+                return None
+
+    def remove_object(self, name: str) -> None:
+        """Take an object away, if it is there."""
+        with self._asking(f"to remove {name}"), contextlib.suppress(FileNotFoundError):
+            self._fs.rm_file(f"{self._root}/{name}")
+
     def create(self, version: int, name: str, content: memoryview) -> None:
         """Write a new object.
 

@@ -50,13 +50,17 @@ def worker(role: str, settings: Settings, *, is_embedded: bool = False) -> None:
 def _app_of(role: str, settings: Settings, connection: Connection) -> Any:
     """The role's Faust app, over the state that it starts from."""
     if role == "studio":
+        from streams.processors import give_way
         from streams.roles.studio import StudioRole
 
+        give_way(settings.studio.niceness)
         return StudioRole(settings, is_embedded=connection.is_embedded).app
     wait_for_store(settings.snapshot_dir, on_wait=_say)
     if role == "planner":
+        from streams.processors import give_way
         from streams.roles.planner import PlannerRole
 
+        give_way()
         return PlannerRole(settings, is_embedded=connection.is_embedded).app
     from streams.durability.erasure_log import read_erasures
 

@@ -25,6 +25,7 @@ from streams.cores.plan_state import PlanStateError, from_arrays, to_arrays
 from streams.cores.wishes import WishRules
 from streams.durability import snapshots
 from streams.errors import SnapshotError, StoreError
+from streams.roles import studio_figures
 from streams.roles.restoring import reached_of
 from streams.roles.serial import Serial
 from streams.settings import Settings
@@ -90,7 +91,10 @@ class PlannerRole:
         self.clocks: dict[Source, int] = {}
         self.planner = self._restored()
         self.saved = self.planner.taken
-        self.rejected = 0
+        self.rejected = self.told = 0
+        self.teller = studio_figures.Teller(self.names[topics.METRICS.name])
+        self.looked_s = 0.0
+        self.counted = self.planner.taken
         self.publisher = Publisher(connection, PublishConfig(linger_ms=5), on_failure=end_process)
         self.merger: Merger[Entry | None] = Merger(WAITING, topic_order=[self.names[name] for name in READS])
         self.core = Serial("plan")
@@ -158,6 +162,7 @@ class PlannerRole:
             with ending_on_error():
                 await self.publisher.start()
                 while not self.stopping.is_set():
+                    await self._tell()
                     if not await self._step():
                         await asyncio.sleep(PAUSE_S)
         finally:
@@ -178,6 +183,7 @@ class PlannerRole:
         self.clocks = {**self.clocks, **self.merger.clocks()}
         tasks, told = await self.core(self._take, [record.value for record in records])
         await self.publisher.perform([*self._outs(tasks), *map(self._out_of, told)])
+        self.told += len(tasks)
         for source in reader.assigned:
             if source in self.offsets:
                 reader.done(source, self.offsets[source])
@@ -195,6 +201,30 @@ class PlannerRole:
         else:
             topic, key = topics.METRICS, told.series
         return Out(topic=self.names[topic.name], key=key.encode(), value=codec.encode(told), timestamp_ms=told.at_ms)
+
+    async def _tell(self) -> None:
+        """How the planning goes, on `metrics.v1`, now and then."""
+        now_s = time.monotonic()
+        if now_s - self.looked_s < studio_figures.TELL_EVERY_S:
+            return
+        self.looked_s = now_s
+        planner = self.planner
+        outs = self.teller.tell(
+            "planner", self.figures(), at_ms=planner.now_ms or 0, step=planner.taken,
+            events=planner.taken - self.counted, now_s=now_s,
+        )  # fmt: skip
+        self.counted = planner.taken
+        await self.publisher.perform(list(outs))
+
+    def figures(self) -> dict[str, float]:
+        """The values of the series `planner`."""
+        planner, demand = self.planner, self.planner.demand
+        figures = {
+            "taken": planner.taken, "repeated": planner.repeated, "rejected": self.rejected,
+            "ahead": len(planner.clock.apart), "cells": len(demand.cells.keys), "items": len(demand.items),
+            "users": len(demand.users), "open": len(planner.open), "told": self.told,
+        }  # fmt: skip
+        return {name: float(value) for name, value in figures.items()}
 
     def _outs(self, tasks: list[ContentTask]) -> list[Out]:
         topic = self.names[topics.CONTENT_TASKS.name]

@@ -10,26 +10,24 @@ from __future__ import annotations
 import asyncio
 import dataclasses
 import logging
-import shutil
+import sys
 import time
 from collections.abc import Mapping
-from pathlib import Path
 from typing import Any, Final
-
-import msgspec
 
 from streams.connect import connection_of
 from streams.contract import access, codec, topics
 from streams.contract.codec import Rejected, decoder
 from streams.contract.events import ContentAsset, ContentTask, Item
 from streams.cores import render
+from streams.cores.answered import Answered, Telling, Tellings
 from streams.cores.render import Place, Refusal
+from streams.printable import printable
+from streams.roles import studio_figures
 from streams.roles.decoding import letter_for
+from streams.roles.workshop import Workshop
 from streams.settings import Settings
 from streams.studio import engines
-from streams.studio.jobs import carry_out
-from streams.studio.rendering import Errand, Outcome
-from streams.studio.store import Aside, Store, Stored
 from streams.transport.broadcast import BroadcastReader
 from streams.transport.bulk import BulkApp, BytesChunk, bulk_agent, bulk_app
 from streams.transport.merge import Source
@@ -67,16 +65,18 @@ class StudioRole:
         engines.load(self.wishes.engines)  # a wrong name stops the start, not the first task
         self.connection = connection_of(settings, is_embedded=is_embedded)
         self.names = {spec.name: topics.topic_name(settings.prefix, spec.name) for spec in topics.TOPICS}
-        self.store = Store(self.wishes.store_dir)
-        self.aside = Aside(self.store)
-        self.items: dict[str, Item] = {}
-        self.finished: set[str] = set()
-        self.withdrawn: set[str] = set()
+        self.workshop = Workshop(settings)
+        self.items: dict[str, bytes] = {}
+        """The catalogue as it came: records are decoded where one is needed."""
+        self.answered = Answered()
+        self.tellings = Tellings()
         self.now_ms = 0
         """Event time, by the records of tasks: a replayed log's tasks are not late."""
         self.waiting = render.Waiting()
         self.progress = render.Progress()
         self.rendering: dict[str, Rendering] = {}
+        self.tally, self.told_count = studio_figures.Tally(), 0
+        self.teller = studio_figures.Teller(self.names[topics.METRICS.name])
         self.publisher = Publisher(self.connection, on_failure=end_process)
         self.catalogue = BroadcastReader([self.names[topics.ITEMS.name]], self.connection)
         self.started = asyncio.Event()
@@ -110,6 +110,7 @@ class StudioRole:
     def _begin(self, starts: Mapping[Source, int]) -> None:
         """New partitions: what waits is read again; what is under way goes on where its partition is still ours."""
         self.waiting.clear()
+        self.tellings.clear()
         self.progress.clear()
         for one in self.rendering.values():
             one.places.clear()
@@ -130,7 +131,7 @@ class StudioRole:
             if reading.done():
                 await reading
             self.started.set()
-            await asyncio.gather(reading, *(self._render() for _ in range(self.wishes.processes)))
+            await asyncio.gather(reading, self._tell(), *(self._render() for _ in range(self.wishes.processes)))
 
     async def _stop(self, *_: Any, **__: Any) -> None:
         self.is_stopping = True
@@ -140,7 +141,7 @@ class StudioRole:
         if works:
             await asyncio.wait(works)
         await self.publisher.stop()
-        self.aside.close()
+        self.workshop.close()
 
     # --- what it reads ---------------------------------------------------------------------------------------------
 
@@ -148,21 +149,21 @@ class StudioRole:
         decode = decoder(Item)
         for record in chunk.records:
             item = None if record.value is None else decode(record.value, record.timestamp)
-            if isinstance(item, Item):
-                self.items[item.item_id] = item
+            if isinstance(item, Item) and record.value is not None:
+                self.items[item.item_id] = record.value
             elif item is None and record.key is not None:
                 self.items.pop(record.key.decode("utf-8", "replace"), None)
 
     async def _take_tasks(self, chunk: BytesChunk) -> None:
         await self.started.wait()
         if self.known_epoch != chunk.epoch:
-            self.finished |= await asyncio.to_thread(self._read_finished)
+            self.answered.merge(await asyncio.to_thread(self._read_answered))
             self.known_epoch = chunk.epoch
         reader = self.app.reader
         if self.is_stopping or not reader.is_current(chunk):
             return
         decode = decoder(ContentTask)
-        tasks: list[tuple[Place, ContentTask]] = []
+        tellings: list[Telling] = []
         letters: list[Out] = []
         for record in chunk.records:
             task = None if record.value is None else decode(record.value, record.timestamp)
@@ -170,30 +171,30 @@ class StudioRole:
                 letters.append(letter_for(task, record, topic=self.names[topics.DEAD_LETTERS.name]))
             elif isinstance(task, ContentTask):
                 self.now_ms = max(self.now_ms, min(record.timestamp, time.time_ns() // 1_000_000))
-                (self.withdrawn.add if task.withdrawn else self.withdrawn.discard)(task.task_id)
-                tasks.append((Place(chunk.source, record.offset, chunk.epoch), task))
+                tellings.append(Telling(task, Place(chunk.source, record.offset, chunk.epoch), record.timestamp))
         if letters:
             await self.publisher.perform(letters)
             await self.publisher.flush()
             if not reader.is_current(chunk):
                 return
-        self.progress.begin(chunk.source, [place.offset for place, _ in tasks], chunk.next_offset)
-        for place, task in tasks:
-            self.waiting.add(place, task)
+        self.progress.begin(chunk.source, [one.place.offset for one in tellings], chunk.next_offset)
+        for one in tellings:
+            self.tellings.begin(one)
+            self.waiting.add(one.place, one.task)
         self._advance(chunk.source)
         if len(self.waiting) >= self.wishes.waiting:
             reader.hold(reader.assigned)
         self.wake.set()
 
-    def _read_finished(self) -> set[str]:
+    def _read_answered(self) -> Answered:
         """Tasks that have their record; what retention and compaction left of them."""
         decode = decoder(ContentAsset)
-        found: set[str] = set()
+        found = Answered()
         for message in read_whole(self.connection, self.names[topics.CONTENT_ASSETS.name]):
             value = message.value()
             asset = decode(value, -1) if isinstance(value, bytes) else None
             if isinstance(asset, ContentAsset):
-                found.add(asset.task_id)
+                found.take(asset)
         return found
 
     # --- what it does ----------------------------------------------------------------------------------------------
@@ -222,14 +223,18 @@ class StudioRole:
                 one.work.result()
 
     async def _carry_out(self, one: Rendering, task: ContentTask) -> None:
-        is_open = task.task_id not in self.finished and task.task_id not in self.withdrawn
-        item = await self._item(task.item_id) if is_open else None
-        verdict = render.judge(task, item=item, finished=self.finished, now_ms=self.now_ms, withdrawn=self.withdrawn)
+        task = self.tellings.newest(task)
+        is_answered = self.answered.has(task)
+        item = None if is_answered or task.withdrawn else await self._item(task.item_id)
+        verdict = render.judge(task, item=item, is_answered=is_answered, now_ms=self.now_ms)
         record: ContentAsset | None = None
         if isinstance(verdict, Refusal):
             record = render.refused(task, verdict.reason)
         elif verdict == "render" and item is not None:
-            record = await self._made(task, item)
+            began_s = time.monotonic()
+            self._say(f"task {task.task_id}: {task.kind} of item {task.item_id} begins")
+            record = await self.workshop.make(task, item)
+            self._say(f"task {task.task_id}: {record.status} after {time.monotonic() - began_s:.1f} s")
         await self.is_assigned.wait()
         if one.source not in self.app.reader.assigned:
             return  # its new owner does it
@@ -239,57 +244,62 @@ class StudioRole:
             )
             await self.publisher.perform([out])
             await self.publisher.flush()
-            self.finished.add(task.task_id)
+            self.answered.take(record)
+            self.tally.take(record)
             if record.status != "done":
-                log.warning("task %s of item %s is %s: %s", task.task_id, task.item_id, record.status, record.error)
+                log.warning("task %s of item %s is %s: %s", *map(printable, (
+                    task.task_id, task.item_id, record.status, record.error or ""
+                )))  # fmt: skip
+        if record is not None or verdict == "finished":
+            await self.workshop.forget(task.task_id)
+        newest = self.tellings.last(task.task_id)
         for place in one.places:
             if place.epoch == self.app.reader.positions.epoch:
+                if record is not None and newest is not None and place == newest.place and not self._is_over(newest):
+                    self.waiting.add(place, newest.task)  # told again while it was rendered, and that failed
+                    self.wake.set()
+                    continue
+                self.tellings.end(task.task_id)
                 self.progress.end(place.source, place.offset)
                 self._advance(place.source)
+
+    @staticmethod
+    def _say(line: str) -> None:
+        """Somebody who watches sees each task come and go; a log file gets what went wrong alone."""
+        if sys.stderr.isatty():
+            sys.stderr.write(f"studio: {printable(line)}\n")
+
+    def _is_over(self, telling: Telling) -> bool:
+        return telling.task.withdrawn or self.answered.has(telling.task)
+
+    async def _tell(self) -> None:
+        """How the work goes, on `metrics.v1`: this worker's figures, and each render that takes a while."""
+        told: set[str] = set()
+        while not self.is_stopping:
+            await asyncio.sleep(studio_figures.TELL_EVERY_S)
+            now_s, under_way = time.monotonic(), dict(self.workshop.under_way)
+            known: dict[str, Any] = {"at_ms": self.now_ms, "step": self.tally.answered, "now_s": now_s}
+            figures = self.tally.figures(
+                waiting=len(self.waiting), under_way=under_way, rendered_s=self.workshop.rendered_s, now_s=now_s
+            )
+            series = f"studio/{self.workshop.aside.folder.name}"
+            outs = [*self.teller.tell(series, figures, events=self.tally.answered - self.told_count, **known)]
+            self.told_count = self.tally.answered
+            for task_id, since_s in under_way.items():
+                figures = {"elapsed_s": round(now_s - since_s, 1), "deadline_s": float(self.wishes.deadline_s)}
+                outs += self.teller.tell(studio_figures.RENDER + task_id, figures, events=0, **known)
+            for task_id in told - under_way.keys():
+                self.teller.forget(studio_figures.RENDER + task_id)
+            told = set(under_way)
+            await self.publisher.perform(outs)
 
     async def _item(self, item_id: str) -> Item | None:
         until_s = time.monotonic() + ITEM_WAIT_S
         while item_id not in self.items and time.monotonic() < until_s:
             await asyncio.sleep(LOOK_S)
-        return self.items.get(item_id)
-
-    async def _made(self, task: ContentTask, item: Item) -> ContentAsset:
-        wishes = self.wishes
-        errand = Errand(
-            task=task, item=item, workdir=str(self.aside.folder / task.task_id[:64].replace("/", "-")),
-            seed=render.seed_of(wishes.seed, task.task_id), roots=list(wishes.roots), hosts=list(wishes.hosts),
-            engines=list(wishes.engines), seconds=float(wishes.deadline_s), memory_bytes=wishes.memory_mb << 20,
-            file_bytes=wishes.file_mb << 20,
-        )  # fmt: skip
-        try:
-            return await self._kept(task, await carry_out(errand, deadline_s=float(wishes.deadline_s)))
-        finally:
-            await asyncio.to_thread(shutil.rmtree, errand.workdir, ignore_errors=True)
-
-    async def _kept(self, task: ContentTask, outcome: Outcome) -> ContentAsset:
-        """The record of an outcome, its file in the store."""
-        draft = outcome.draft
-        if draft is None:
-            reason = outcome.reason or "expected an outcome, got none"
-            if outcome.refused:
-                return render.refused(task, reason)
-            return render.failed(task, reason, quality=outcome.figures, engine=outcome.engine)
-        stored = await asyncio.to_thread(self._store, task, outcome)
-        return render.done(
-            task, uri=stored.uri, sha256=stored.sha256, size_bytes=stored.size_bytes, media_type=draft.media_type,
-            duration_ms=draft.duration_ms, quality=outcome.figures, engine=outcome.engine,
-        )  # fmt: skip
-
-    def _store(self, task: ContentTask, outcome: Outcome) -> Stored:
-        draft = outcome.draft
-        if draft is None:
-            raise ValueError("expected an outcome with a draft, got none")
-        manifest = {
-            "task_id": task.task_id, "item_id": task.item_id, "kind": task.kind, "locale": task.locale,
-            "spec": task.spec, "media_type": draft.media_type, "duration_ms": draft.duration_ms,
-            "engine": outcome.engine, "inputs": outcome.inputs, "checks": msgspec.to_builtins(draft.checks),
-        }  # fmt: skip
-        return self.store.put(Path(draft.path), suffix=draft.suffix, manifest=manifest, aside=self.aside.folder)
+        value = self.items.get(item_id)
+        item = None if value is None else decoder(Item)(value, -1)
+        return item if isinstance(item, Item) else None
 
     def _advance(self, source: Source) -> None:
         up_to = self.progress.done_up_to(source)

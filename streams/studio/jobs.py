@@ -13,10 +13,15 @@ from typing import Final
 
 import msgspec
 
+from streams.studio.drafts import told_engine, told_figures, verified
+from streams.studio.errors import EngineError
 from streams.studio.media import Limits, limited
 from streams.studio.rendering import Errand, Outcome, Trying
+from streams.studio.surroundings import seen_of
 
 MAX_TRIES: Final = 5
+MAX_SAID_BYTES: Final = 4 << 20
+"""Longest that a process may say; what goes into a record is far below."""
 _DECODER: Final = msgspec.json.Decoder(Trying | Outcome)
 ROOT: Final = str(Path(__file__).resolve().parents[2])
 
@@ -37,7 +42,13 @@ async def carry_out(errand: Errand, *, deadline_s: float) -> Outcome:
         await asyncio.to_thread(shutil.rmtree, workdir, ignore_errors=True)
         workdir.mkdir(parents=True)
         engine, outcome, ended = await _try(errand, deadline_s)
-        if outcome is not None:
+        if outcome is not None and outcome.draft is not None:
+            try:
+                draft = await asyncio.to_thread(verified, outcome.draft, workdir, most_bytes=errand.file_bytes)
+                return msgspec.structs.replace(outcome, draft=draft)
+            except EngineError as error:
+                ended, engine = str(error), engine or str(outcome.engine.get("name", ""))
+        elif outcome is not None:
             if outcome.reason is not None and reasons:
                 reason = "; ".join([*reasons, outcome.reason])
                 return msgspec.structs.replace(outcome, reason=reason, refused=False)
@@ -53,7 +64,7 @@ async def _try(errand: Errand, deadline_s: float) -> tuple[str | None, Outcome |
     """The engine that was tried last, the outcome if there is one, and how the process ended."""
     limits = Limits(seconds=deadline_s, memory_bytes=errand.memory_bytes, file_bytes=errand.file_bytes)
     command = limited([sys.executable, "-m", "streams.studio.rendering"], limits)
-    environ = {name: value for name, value in os.environ.items() if not name.startswith("MARQUEE_")}
+    environ = seen_of(os.environ, errand.environment)
     environ["PYTHONPATH"] = os.pathsep.join(filter(None, (ROOT, environ.get("PYTHONPATH"))))
     environ |= {"OPENBLAS_NUM_THREADS": "1", "TMPDIR": errand.workdir}
     process = await asyncio.create_subprocess_exec(
@@ -72,6 +83,12 @@ async def _try(errand: Errand, deadline_s: float) -> tuple[str | None, Outcome |
             async with asyncio.timeout(deadline_s):
                 while piece := await process.stdout.read(65_536):
                     lines += piece
+                    if len(lines) > MAX_SAID_BYTES:
+                        return (
+                            _engine(lines),
+                            None,
+                            f"expected at most {MAX_SAID_BYTES} bytes of words, got more; it was stopped",
+                        )
                 status = await process.wait()
             ended = f"expected an outcome, got exit status {status}; it crashed or ran into its limits"
         except TimeoutError:
@@ -80,13 +97,23 @@ async def _try(errand: Errand, deadline_s: float) -> tuple[str | None, Outcome |
         with contextlib.suppress(ProcessLookupError):
             os.killpg(process.pid, signal.SIGKILL)
         await asyncio.shield(process.wait())
-    engine: str | None = None
     for line in lines.splitlines():
-        try:
-            said = _DECODER.decode(line)
-        except msgspec.DecodeError:
-            continue  # an engine's own print
+        said = _said(line)
         if isinstance(said, Outcome):
-            return engine, said, ended
-        engine = said.engine
-    return engine, None, ended
+            fit = {"engine": told_engine(said.engine), "figures": told_figures(said.figures)}
+            return _engine(lines), msgspec.structs.replace(said, **fit), ended
+    return _engine(lines), None, ended
+
+
+def _said(line: bytes) -> Trying | Outcome | None:
+    try:
+        said: Trying | Outcome = _DECODER.decode(line)
+    except msgspec.DecodeError:
+        return None  # an engine's own print
+    return said
+
+
+def _engine(lines: bytes) -> str | None:
+    """The engine that was tried last."""
+    tried = [said.engine for said in map(_said, lines.splitlines()) if isinstance(said, Trying)]
+    return tried[-1] if tried else None

@@ -7,8 +7,10 @@ by absolute paths, so that no name is ever taken for an option, and ffmpeg may o
 from __future__ import annotations
 
 import contextlib
+import functools
 import json
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -22,6 +24,7 @@ import msgspec
 import numpy as np
 
 from streams.studio.errors import MediaError
+from streams.studio.surroundings import seen_of
 
 MAX_WORDS: Final = 2_000_000
 """Longest output of ffmpeg's own that is kept, characters."""
@@ -39,6 +42,10 @@ for kind, most in zip((resource.RLIMIT_AS, resource.RLIMIT_CPU, resource.RLIMIT_
     most = most if hard == resource.RLIM_INFINITY else min(most, hard)
     resource.setrlimit(kind, (most, most))
 resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+try:  # where memory runs out, the system ends this process and not the worker that started it
+    open("/proc/self/oom_score_adj", "w").write("1000")
+except OSError:
+    pass
 os.execvp(sys.argv[5], sys.argv[5:])
 """
 
@@ -141,7 +148,7 @@ def probe(path: Path, limits: Limits | None = None) -> Probe:
     short = Limits(seconds=min(30.0, limits.seconds), memory_bytes=limits.memory_bytes, file_bytes=1 << 20)
     command = [sys.executable, "-m", "streams.studio.media", str(real)]
     root = str(Path(__file__).resolve().parents[2])
-    environ = {**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, (root, os.environ.get("PYTHONPATH"))))}
+    environ = {"PYTHONPATH": os.pathsep.join(filter(None, (root, os.environ.get("PYTHONPATH"))))}
     status, out, words = _run(command, short, environ=environ)
     if status != 0:
         raise MediaError(f"expected media in {path.name}, got none that opens: {_last(words) or f'status {status}'}")
@@ -178,6 +185,25 @@ def read_options(path: Path) -> list[str]:
     return ["-protocol_whitelist", "file", "-format_whitelist", FORMATS, "-i", str(path.resolve())]
 
 
+def graph_options(graph: str, workdir: Path, *, longest: int = 100_000) -> list[str]:
+    """The arguments that name a filter graph; one that is longer than an argument may be goes into a file."""
+    if len(graph) <= longest:
+        return ["-filter_complex", graph]
+    path = workdir.resolve() / "graph.txt"
+    path.write_text(graph, encoding="utf-8")
+    return ["-/filter_complex" if _major() >= 7 else "-filter_complex_script", str(path)]
+
+
+@functools.cache
+def _major() -> int:
+    """The first number of ffmpeg's version; 0 where it says none."""
+    said = subprocess.run(
+        [_program(), "-version"], stdin=subprocess.DEVNULL, capture_output=True, check=False, timeout=60
+    ).stdout.decode("utf-8", "replace")
+    found = re.match(r"ffmpeg version n?(\d+)", said)
+    return int(found[1]) if found else 0
+
+
 FORMATS: Final = "mov,mp4,matroska,webm,mpegts,mpeg,avi,flv,ogg,asf,wav,mp3,flac,aac,srt,webvtt,ass"
 """Containers and texts that are read, by ffmpeg's names. None of them refers to another file."""
 BITEXACT: Final = ("-map_metadata", "-1", "-fflags", "+bitexact", "-flags:v", "+bitexact", "-flags:a", "+bitexact")
@@ -197,7 +223,9 @@ def raw(arguments: Sequence[str], frame_bytes: int, limits: Limits | None = None
     """
     limits = limits or Limits()
     command = limited([_program(), "-nostdin", "-hide_banner", "-loglevel", "error", *arguments, "-"], limits)
-    process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, stdin=subprocess.DEVNULL)
+    process = subprocess.Popen(
+        command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, stdin=subprocess.DEVNULL, env=seen_of(os.environ)
+    )
     timer = threading.Timer(limits.seconds, process.kill)
     timer.daemon = True
     timer.start()
@@ -244,7 +272,11 @@ def _program() -> str:
 
 def _run(command: Sequence[str], limits: Limits, *, environ: dict[str, str] | None = None) -> tuple[int, bytes, str]:
     process = subprocess.Popen(
-        limited(command, limits), stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE, env=environ
+        limited(command, limits),
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        env=seen_of(os.environ) | (environ or {}),
     )
     try:
         out, words = process.communicate(timeout=limits.seconds)

@@ -15,6 +15,7 @@ import msgspec
 
 from streams.contract.events import Asset, ContentTask, Item
 from streams.cores.blurb import language_of
+from streams.processors import give_way_as_group
 from streams.studio import checks, engines
 from streams.studio.engines import Draft, Job
 from streams.studio.errors import SourceError, SpecError, StudioError
@@ -38,6 +39,7 @@ class Errand(msgspec.Struct, frozen=True, kw_only=True):
     seconds: float = 300.0
     memory_bytes: int = 3 << 30
     file_bytes: int = 8 << 30
+    environment: list[str] = []
 
 
 class Trying(msgspec.Struct, frozen=True, kw_only=True, tag="trying"):
@@ -150,6 +152,7 @@ def asset_of(item: Item, types: tuple[str, ...], locale: str | None) -> str | No
 
 def main() -> None:
     """The child's whole life."""
+    give_way_as_group()  # as nice as the worker that started it
     errand = msgspec.json.decode(sys.stdin.buffer.read(), type=Errand)
 
     def tell(line: Trying | Outcome) -> None:

@@ -16,6 +16,8 @@ from streams.studio.errors import SourceError
 
 CONNECT_S: Final = 20.0
 PIECE: Final = 1 << 20
+MOST_ADDRESSES: Final = 8
+"""Of a host, that are tried in turn."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -63,7 +65,7 @@ class Sources:
         if host not in self.hosts or parts.username is not None or parts.port not in (None, 443):
             raise SourceError(f"expected an address on one of studio.hosts, got {uri[:200]!r}; add the host there")
         path = workdir / ("source" + "".join(c for c in Path(parts.path).suffix if c.isalnum() or c == ".")[:8])
-        connection = _Pinned(host, public_address(host))
+        connection = _Pinned(host, public_addresses(host))
         try:
             connection.request("GET", (parts.path or "/") + (f"?{parts.query}" if parts.query else ""))
             response = connection.getresponse()
@@ -88,31 +90,52 @@ class Sources:
         return path
 
 
-def public_address(host: str) -> str:
-    """An address of a host, all of whose addresses are public.
+def public_addresses(host: str) -> list[str]:
+    """The public addresses of a host, in the order in which the system would try them; private ones are left out.
 
     Raises:
-      SourceError: it has none, or one that is private.
+      SourceError: it has none.
     """
     try:
-        found = {str(info[4][0]) for info in socket.getaddrinfo(host, 443, type=socket.SOCK_STREAM)}
+        found = dict.fromkeys(str(info[4][0]) for info in socket.getaddrinfo(host, 443, type=socket.SOCK_STREAM))
     except OSError as error:
         raise SourceError(f"expected a host called {host}, got: {error}") from error
-    for address in found:
-        if not ipaddress.ip_address(address.partition("%")[0]).is_global:
-            raise SourceError(f"expected a public address of {host}, got {address}")
-    return min(found)
+    public = [address for address in found if _is_public(address)]
+    if not public:
+        raise SourceError(f"expected a public address of {host}, got {', '.join(found) or 'none'}")
+    return public[:MOST_ADDRESSES]
+
+
+def _is_public(address: str) -> bool:
+    """Whether everybody may reach it; an IPv4 address inside an IPv6 one is judged as what it is."""
+    one = ipaddress.ip_address(address.partition("%")[0])
+    inside = (one.ipv4_mapped or one.sixtofour) if isinstance(one, ipaddress.IPv6Address) else None
+    return one.is_global and not one.is_multicast and (inside is None or inside.is_global)
 
 
 class _Pinned(http.client.HTTPSConnection):
-    """Connects to the address that was judged, so that a second look-up cannot lead elsewhere."""
+    """Connects to one of the addresses that were judged, so that a second look-up cannot lead elsewhere."""
 
-    def __init__(self, host: str, address: str) -> None:
+    def __init__(self, host: str, addresses: Sequence[str]) -> None:
         self._tls = ssl.create_default_context()
         super().__init__(host, 443, timeout=CONNECT_S, context=self._tls)
-        self._address = address
+        self._addresses = addresses
 
     def connect(self) -> None:
-        """TLS to the pinned address, with the certificate of the host's name."""
-        plain = socket.create_connection((self._address, 443), CONNECT_S)
-        self.sock = self._tls.wrap_socket(plain, server_hostname=self.host)
+        """TLS to the first address that answers, with the certificate of the host's name."""
+        self.sock = self._tls.wrap_socket(reached(self._addresses), server_hostname=self.host)
+
+
+def reached(addresses: Sequence[str], port: int = 443, *, patience_s: float = CONNECT_S) -> socket.socket:
+    """A connection to the first of the addresses that takes one: a machine may have IPv4 or IPv6 alone.
+
+    Raises:
+      OSError: none does.
+    """
+    reasons: list[str] = []
+    for address in addresses:
+        try:
+            return socket.create_connection((address, port), patience_s / len(addresses))
+        except OSError as error:
+            reasons.append(f"{address}: {error}")
+    raise OSError(f"no connection to any of its addresses ({'; '.join(reasons)})")

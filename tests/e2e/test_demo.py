@@ -121,6 +121,7 @@ def test_it_learns_everything_says_so_and_leaves_nothing_behind(start):
     assert found["slates"] > 0
     assert 0.0 < found["decayed_popularity"]["hr_at_10"] < 1.0
     assert 0.0 < found["model"]["ndcg_at_10"] < found["model"]["hr_at_10"] < 1.0
+    assert 0 <= found["assets_made"] <= found["content_tasks"]
     assert "With your own Kafka" in demo.words()
     assert "refused" not in demo.words()
     assert_nothing_is_left(port)

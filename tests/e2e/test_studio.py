@@ -11,6 +11,7 @@ import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
+import msgspec
 import pytest
 from confluent_kafka import Producer
 
@@ -59,6 +60,7 @@ class Studio:
         (folder / "slow_engine.py").write_text(SLOW_ENGINE)
         (folder / "marquee.toml").write_text(
             f'[studio]\nstore_dir = "{folder}/store"\nroots = ["{folder}/media"]\nengines = ["slow_engine:slow"]\n'
+            'environment = ["STUDIO_MARKS"]\n'
         )
 
     def start(self) -> subprocess.Popen[bytes]:
@@ -151,12 +153,19 @@ def test_a_killed_worker_s_tasks_are_taken_up_and_each_has_one_record(studio: St
     studio.wait(lambda: {r.task_id for r in studio.records()} == {t.task_id for t in tasks}, "a record for each task")
     for task in tasks:
         studio.ask(task)
+        if task.kind != "image":
+            studio.ask(msgspec.structs.replace(task, not_after_ms=START_MS + 10**9))  # what is done is done for ever
+    later = [msgspec.structs.replace(task, not_after_ms=START_MS + 10**9) for task in tasks if task.kind == "image"]
+    for task in later:
+        studio.ask(task)  # what was rejected is tried again when it is told again later
     probe = task_of("item-0", "blurb", max_chars=100)
     studio.ask(probe)
     studio.wait(lambda: probe.task_id in {r.task_id for r in studio.records()}, "the last task done")
 
+    studio.wait(lambda: len(studio.records()) > len(tasks) + len(later), "the rejected task's second record")
+
     records = studio.records()
-    assert sorted(r.task_id for r in records) == sorted(t.task_id for t in [*tasks, probe])
+    assert sorted(r.task_id for r in records) == sorted(t.task_id for t in [*tasks, *later, probe])
     by_id = {record.task_id: record for record in records}
     for task in tasks:
         record = by_id[task.task_id]

@@ -87,6 +87,7 @@ CASES: dict[str, events.Record] = {
     "item-arms-full": make.make_item_arms(
         arms=[arms.ItemArm(asset_id="asset-1", kind="dub", language="pt", devices=["tv"], task_id="task-1")]
     ),
+    "content-asset-told": make.make_content_asset(not_after_ms=1_700_600_000_000),
     "item-state": make.make_item_state(),
     "item-state-full": make.make_item_state(
         live=False,

@@ -51,6 +51,17 @@ def test_a_film_that_is_not_there_is_one_clear_line(here: Path, capsys: pytest.C
     assert "expected a file at" in capsys.readouterr().err
 
 
+@pytest.mark.slow
+def test_what_a_file_says_steers_no_terminal(here: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    hostile = "\x1b]0;mine\x07\x1b[2J"
+    (here / "item.json").write_bytes(msgspec.json.encode(Item(item_id="a", title="T", text="T.", language=hostile)))
+    assert run(["studio", "blurb", "item.json", "--locale", "de"]) == 1
+    assert run(["studio", "subtitle", f"{hostile}.mp4", "--from", "item.json"]) == 1
+    said = capsys.readouterr()
+    assert "\\x1b" in said.err
+    assert not {"\x1b", "\x07"} & set(said.out + said.err)
+
+
 def test_what_is_no_item_or_no_length_is_wrong_usage(here: Path, capsys: pytest.CaptureFixture[str]) -> None:
     (here / "bad.json").write_text("{}")
     for arguments in (["blurb", "bad.json"], ["blurb", "none.json"], ["cut", "film.mp4", "--target", "long"]):

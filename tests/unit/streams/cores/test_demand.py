@@ -19,7 +19,8 @@ def demand(**item: object) -> Demand:
 
 def did(counts: Demand, user: str, action: str, **more: object) -> dict[str, list[int]]:
     counts.count(
-        Interaction(event_id="x", user_id=user, item_id="f", action=action, occurred_at_ms=1, surface="home", **more)  # type: ignore[arg-type]
+        Interaction(event_id="x", user_id=user, item_id="f", action=action, occurred_at_ms=1, surface="home", **more),  # type: ignore[arg-type]
+        1,
     )
     counts.cells.flush()
     return {key[0]: counts.cells.whole[row].tolist() for row, key in enumerate(counts.cells.keys)}

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import itertools
 
+import msgspec
 import pytest
 
 from streams.contract import codec
-from streams.contract.events import Asset, ContentAsset, ContentTask, Item, User
+from streams.contract.events import Asset, ContentAsset, ContentTask, Interaction, Item, User
 from streams.cores.learn import Erased, Withdrawn
-from streams.cores.plan import PlanConfig, Planner, Unmade
+from streams.cores.plan import Entry, PlanConfig, Planner, Unmade
 from streams.cores.plan_state import PlanStateError, from_arrays, to_arrays
 from streams.cores.task_list import listed, why
 from tests.platform import DAY_MS, START_MS, catalogue, views
@@ -162,6 +163,33 @@ def test_a_saved_planner_goes_on_to_the_same_tasks() -> None:
         assert to_arrays(second)["rest"].tobytes() == to_arrays(whole)["rest"].tobytes()
 
 
+@pytest.mark.parametrize("at", [0, 40])
+def test_one_event_stamped_in_the_year_9999_ends_no_planning(at: int) -> None:
+    """Stamped so in its record too, or in one without a time: the contract cannot tell."""
+    events: list[object] = [*views(2 * WEEK)]
+    far = Interaction(event_id="far", user_id="e1", item_id="f0", action="play", occurred_at_ms=253_402_300_799_999)
+    _, wanted = planned(*events)
+    planner, tasks = planned(*events[:at], far, *events[at:])
+    assert planner.now_ms == max(one.occurred_at_ms for one in views(2 * WEEK))
+    assert {task.task_id for task in tasks} == {task.task_id for task in wanted}
+    for task in tasks:
+        assert codec.decode(ContentTask, codec.encode(task), timestamp_ms=-1) == task
+
+
+def test_a_state_saved_between_events_apart_goes_on_to_the_same_tasks() -> None:
+    events = views(2 * WEEK)
+    gap = [msgspec.structs.replace(one, occurred_at_ms=one.occurred_at_ms + 30 * DAY_MS) for one in events[WEEK:]]
+    log: list[Entry] = [*catalogue(), *events[:WEEK], *gap]
+    whole = Planner()
+    wanted = whole.take(log)
+    cut = len(catalogue()) + WEEK + 7
+    first = Planner()
+    tasks = first.take(log[:cut])
+    second = from_arrays(to_arrays(first), PlanConfig())
+    assert len(second.clock.apart) == 7
+    assert [*tasks, *second.take(log[cut:])] == wanted
+
+
 def test_a_state_of_another_shape_is_refused() -> None:
     arrays = to_arrays(planned(*views(50))[0])
     with pytest.raises(PlanStateError, match="move its snapshots away"):
@@ -177,4 +205,8 @@ def test_the_list_says_what_became_of_each_task() -> None:
     stamped = [(task, (planner.now_ms or 0)) for task in [*tasks, *gone]]
     states = {one.task.kind: one.state for one in listed(stamped, [made(dub)])}
     assert states == {"dub": "done", "subtitles": "withdrawn"}
+    failed = ContentAsset(task_id=dub.task_id, item_id="f0", status="failed", error="no", not_after_ms=dub.not_after_ms)
+    assert {one.state for one in listed([(dub, 0)], [failed])} == {"failed"}
+    again = msgspec.structs.replace(dub, not_after_ms=(dub.not_after_ms or 0) + 1)
+    assert {one.state for one in listed([(dub, 0), (again, 0)], [failed])} == {"open"}
     assert listed([(tasks[0], (tasks[0].not_after_ms or 0) + planner.config.window_ms)], [])[0].state == "too old"

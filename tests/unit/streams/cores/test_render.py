@@ -19,18 +19,16 @@ def task(**changes):
 
 
 def test_a_new_task_is_rendered():
-    assert judge(task(not_after_ms=None), item=make_item(), finished=set(), now_ms=0) == "render"
+    assert judge(task(not_after_ms=None), item=make_item(), is_answered=False, now_ms=0) == "render"
 
 
 def test_a_finished_task_is_not_done_again():
     one = task()
-    assert judge(one, item=None, finished={one.task_id}, now_ms=0) == "finished"
+    assert judge(one, item=None, is_answered=True, now_ms=0) == "finished"
 
 
 def test_a_task_that_was_taken_back_is_not_rendered_and_not_told_of():
-    one = task(not_after_ms=None)
-    assert judge(one, item=make_item(), finished=set(), now_ms=0, withdrawn={one.task_id}) == "withdrawn"
-    assert judge(task(withdrawn=True), item=None, finished=set(), now_ms=0) == "withdrawn"
+    assert judge(task(withdrawn=True), item=None, is_answered=False, now_ms=0) == "withdrawn"
 
 
 def test_an_asset_says_its_language_where_it_has_one():
@@ -48,9 +46,9 @@ def test_an_asset_says_its_language_where_it_has_one():
 
 
 def test_a_task_is_refused_with_its_reason():
-    late = judge(task(not_after_ms=5), item=make_item(), finished=set(), now_ms=6)
-    wrong = judge(make_content_task(task_id="other"), item=make_item(), finished=set(), now_ms=0)
-    unknown = judge(task(not_after_ms=None), item=None, finished=set(), now_ms=0)
+    late = judge(task(not_after_ms=5), item=make_item(), is_answered=False, now_ms=6)
+    wrong = judge(make_content_task(task_id="other"), item=make_item(), is_answered=False, now_ms=0)
+    unknown = judge(task(not_after_ms=None), item=None, is_answered=False, now_ms=0)
     for verdict, word in ((late, "by 5"), (wrong, "task_id"), (unknown, "catalogue")):
         assert isinstance(verdict, Refusal)
         assert word in verdict.reason

@@ -8,10 +8,20 @@ import pytest
 from rich.console import Console
 
 from streams.demo import screen, summary
+from streams.demo.making import Line, Making
 from streams.demo.screen import Scene
 from streams.demo.summary import Outcome
 from streams.demo.watch import RANKERS, Figures, Place, Quality, Shown
 
+LINE = Line(
+    kind="image",
+    title="Bikes",
+    audience="everybody",
+    gain="+9 clicks",
+    why="clicked 2 of 61",
+    state="wanted",
+    became="",
+)
 NASTY = "\x1b[2J[bold]Evil[/bold]\n\x07"
 
 
@@ -52,9 +62,18 @@ def drawn(renderable: object, width: int = 100) -> str:
 @pytest.mark.parametrize("is_early", [False, True])
 def test_it_fits_the_terminal(width, height, is_early):
     seen = figures(quality={}, shown=None, fresh_p50_ms=None, fresh_p99_ms=None) if is_early else figures()
-    lines = drawn(screen.picture(scene(), seen, width=width, height=height), width).splitlines()
-    assert len(lines) == height
-    assert max(map(len, lines)) <= width
+    for making in (Making(), Making(lines=(LINE,) * 20, tasks=20)):
+        lines = drawn(screen.picture(scene(making=making), seen, width=width, height=height), width).splitlines()
+        assert len(lines) == height
+        assert max(map(len, lines)) <= width
+
+
+def test_what_the_studio_makes_is_there_when_there_is_room():
+    making = Making(lines=(LINE,), tasks=1)
+    for height, is_there in ((30, False), (40, True)):
+        text = drawn(screen.picture(scene(making=making), figures(), width=120, height=height), 120)
+        assert ("clicked 2 of 61" in text) == is_there
+        assert ("1 tasks, 0 made" in text) == is_there
 
 
 def test_every_figure_is_on_the_smallest_terminal():

@@ -12,8 +12,9 @@ from streams.contract.events import ContentAsset, Interaction, Item, Record, Use
 from streams.cores.learn import Erased, Withdrawn
 from streams.cores.plan import PlanConfig, Unmade
 from streams.cores.wishes import WishRules
+from streams.planner_settings import PlannerSettings
 from streams.roles.planner import entry_of, plan_config_of
-from streams.settings import PlannerSettings, Settings
+from streams.settings import Settings
 from tests.factories import NOW_MS, make_content_asset, make_interaction, make_item, make_user
 
 

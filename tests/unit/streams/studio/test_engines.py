@@ -11,7 +11,7 @@ from PIL import Image
 from streams.contract.events import Item
 from streams.cores import cues as core
 from streams.errors import SettingsError
-from streams.studio import checks, engines, media
+from streams.studio import checks, cut, engines, media
 from streams.studio.engines import Job
 from streams.studio.errors import EngineError, MediaError, SpecError
 from streams.studio.store import sha256_of
@@ -88,6 +88,41 @@ def test_the_same_task_gives_the_same_bytes(movie, tmp_path):
         for name in ("one", "other")
     ]
     assert sha256_of(Path(made[0])) == sha256_of(Path(made[1]))
+
+
+@pytest.mark.slow
+def test_a_window_follows_a_film_of_more_than_a_minute(tmp_path):
+    """A path has two points a second; ffmpeg reads no hundred ifs inside each other."""
+    path = tmp_path / "long.mp4"
+    source = "nullsrc=size=64x36:rate=10,geq=lum='255*lt(abs(X-32-24*sin(T)),4)':cb=128:cr=128"
+    media.ffmpeg(["-f", "lavfi", "-t", "70", "-i", source, *media.H264, "-preset", "ultrafast", str(path)])
+    draft = produce("reel", tmp_path / "w", source=str(path), spec={"target_s": 70.0, "aspect": "9:16"})
+    assert checks.first_failure(draft.checks) is None
+    assert sum(1 for _ in media.frames(Path(draft.path), width=4, height=4)) == 700
+
+
+def test_the_way_between_points_is_straight():
+    points = [(n * 0.5, 100 * ((n * 7) % 5)) for n in range(500)]
+    for at_s in (0.0, 0.5, 3.3, 111.11, 249.5, 300.0):
+        expected = np.interp(at_s, [at for at, _ in points], [value for _, value in points])
+        assert ffmpeg_value(cut._along(points), at_s) == pytest.approx(expected, abs=0.1)
+    assert cut._along([(0.0, 5.0)]) == "5.00"
+    straight = [(n * 0.5, 3.0 * n) for n in range(1_000)]
+    assert len(cut._bent(straight)) == 2
+
+
+def ffmpeg_value(expression, at_s):
+    """A second reader of the few functions that a window's way uses."""
+    names = {"t": at_s, "lt": lambda a, b: a < b, "clip": lambda x, low, high: min(max(x, low), high)}
+    return eval(expression.replace("if(", "choose("), {"choose": lambda is_so, a, b: a if is_so else b}, names)
+
+
+@pytest.mark.slow
+def test_a_graph_too_long_for_an_argument_goes_into_a_file(movie, tmp_path):
+    options = media.graph_options("[0:v:0]null[v]", tmp_path, longest=3)
+    assert len(options[1]) < 4_096
+    assert "[v]" not in options[1]
+    media.ffmpeg([*media.read_options(movie.path), *options, "-map", "[v]", "-frames:v", "1", "-f", "null", "-"])
 
 
 @pytest.mark.slow

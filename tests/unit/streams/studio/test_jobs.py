@@ -21,6 +21,7 @@ pytestmark = pytest.mark.slow
 
 ENGINES = """
 import os, pathlib, signal, subprocess, sys, time
+import msgspec
 from streams.studio.blurb import Extract
 from streams.studio.checks import Check
 from streams.studio.engines import Draft
@@ -51,12 +52,35 @@ class Failing(Extract):
         bad = Check(name="taste", value=0.1, is_ok=False, expected=">= 0.5")
         return Draft(path=str(path), media_type="text/plain", suffix=".txt", checks=[bad])
 
+class Lying(Extract):
+    name = "lying"
+    def produce(self, job, workdir):
+        draft = {"path": "/etc/hostname", "media_type": "text/plain", "suffix": ".txt", "checks": []}
+        said = {"type": "outcome", "draft": draft, "engine": {"name": "lying"}}
+        sys.stdout.buffer.write(msgspec.json.encode(said) + b"\\n")
+        sys.stdout.buffer.flush()
+        os._exit(0)
+
+class Chatty(Extract):
+    name = "chatty"
+    def produce(self, job, workdir):
+        while True:
+            sys.stdout.buffer.write(b"x" * 65536)
+
+class Looking(Extract):
+    name = "looking"
+    def produce(self, job, workdir):
+        path = pathlib.Path(workdir, "x.txt")
+        path.write_text(",".join(sorted(os.environ)))
+        return Draft(path=str(path), media_type="text/plain", suffix=".txt", checks=[])
+
 class Absent(Extract):
     name = "absent"
     def available(self):
         return "no licence key"
 
 crashing, hanging, hungry, failing, absent = Crashing(), Hanging(), Hungry(), Failing(), Absent()
+lying, chatty, looking = Lying(), Chatty(), Looking()
 """
 TASK = ContentTask(
     task_id="t", kind="blurb", item_id="i", expected_gain=Gain(metric="m", value=0.0, interval=(0.0, 0.0)), spec={}
@@ -107,6 +131,27 @@ async def test_the_reason_names_each_engine_and_its_figure(errand: ErrandOf) -> 
     for words in ("no licence key", "crashing: expected an outcome", "check taste failed", "empty record"):
         assert words in (outcome.reason or "")
     assert outcome.figures == {"taste": 0.1}
+
+
+async def test_what_a_process_says_of_its_file_is_not_believed(errand: ErrandOf) -> None:
+    empty = msgspec.structs.replace(errand("lying", "chatty"), item=Item(item_id="i"))
+    outcome = await carry_out(empty, deadline_s=60.0)
+    assert outcome.draft is None
+    reason = outcome.reason or ""
+    assert "lying: expected a draft that is a regular file in the work folder, got '/etc/hostname'" in reason
+    assert "bytes of words, got more" in reason
+
+
+async def test_a_render_sees_no_more_of_the_environment_than_it_needs(
+    errand: ErrandOf, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in ("AWS_SECRET_ACCESS_KEY", "MARQUEE_SECURITY_PASSWORD", "OUR_ENGINE_KEY"):
+        monkeypatch.setenv(name, "secret")
+    outcome = await carry_out(errand("looking", environment=["OUR_ENGINE_KEY"]), deadline_s=60.0)
+    assert outcome.draft is not None
+    seen = set(Path(outcome.draft.path).read_text().split(","))
+    assert {"PATH", "PYTHONPATH", "OUR_ENGINE_KEY"} <= seen
+    assert not seen & {"AWS_SECRET_ACCESS_KEY", "MARQUEE_SECURITY_PASSWORD"}
 
 
 async def test_a_source_outside_the_lists_is_refused(errand: ErrandOf) -> None:

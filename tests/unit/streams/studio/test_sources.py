@@ -5,7 +5,7 @@ import socket
 import pytest
 
 from streams.studio.errors import SourceError
-from streams.studio.sources import Sources, public_address
+from streams.studio.sources import Sources, public_addresses, reached
 
 
 @pytest.fixture
@@ -53,16 +53,31 @@ def test_other_addresses_are_refused(uri, tmp_path):
         Sources(hosts=["example.org"], roots=[tmp_path]).fetch(uri, tmp_path)
 
 
-@pytest.mark.parametrize("address", ["127.0.0.1", "10.0.0.8", "169.254.169.254", "::1", "fd00::1", "0.0.0.0"])
-def test_a_private_address_is_refused(monkeypatch, address):
+@pytest.mark.parametrize(
+    "address",
+    ["127.0.0.1", "10.0.0.8", "169.254.169.254", "::1", "fd00::1", "0.0.0.0", "::ffff:10.0.0.8", "2002:a00:8::1"],
+)
+def test_a_private_address_is_never_among_those_that_are_tried(monkeypatch, address):
     family = socket.AF_INET6 if ":" in address else socket.AF_INET
-    answer = [
+    private = (family, socket.SOCK_STREAM, 6, "", (address, 443))
+    public = [
+        (socket.AF_INET6, socket.SOCK_STREAM, 6, "", ("2606:2800:220:1:248:1893:25c8:1946", 443, 0, 0)),
         (socket.AF_INET, socket.SOCK_STREAM, 6, "", ("93.184.216.34", 443)),
-        (family, socket.SOCK_STREAM, 6, "", (address, 443)),
     ]
-    monkeypatch.setattr(socket, "getaddrinfo", lambda *_, **__: answer)
+    monkeypatch.setattr(socket, "getaddrinfo", lambda *_, **__: [private, *public, private])
+    assert public_addresses("example.org") == ["2606:2800:220:1:248:1893:25c8:1946", "93.184.216.34"]
+    monkeypatch.setattr(socket, "getaddrinfo", lambda *_, **__: [private])
     with pytest.raises(SourceError, match="public address"):
-        public_address("example.org")
+        public_addresses("example.org")
+
+
+def test_addresses_are_tried_in_turn():
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        port = server.getsockname()[1]
+        with reached(["::1", "127.0.0.2", "127.0.0.1"], port) as connection:
+            assert connection.getpeername() == ("127.0.0.1", port)
+    with pytest.raises(OSError, match=r"127\.0\.0\.1: .*127\.0\.0\.2: "):
+        reached(["127.0.0.1", "127.0.0.2"], port)
 
 
 def test_a_file_too_large_is_refused(media_root, tmp_path):
