@@ -14,8 +14,8 @@ from streams.contract.arms import ItemArm, ItemArms
 from streams.contract.events import Asset, ContentAsset, Interaction, Item, Metric
 from streams.cores.arm_book import SERIES, series_of
 from streams.cores.arms import Arm, lift
-from streams.cores.learn import Withdrawn
 from streams.cores.event_clock import IN_A_ROW
+from streams.cores.learn import Withdrawn
 from streams.cores.plan import Entry, Filed, PlanConfig, Planner, Unmade
 from streams.cores.plan_state import from_arrays, to_arrays
 from streams.cores.showcase import Showcase, Viewer
@@ -145,7 +145,7 @@ def test_counts_are_told_every_ten_seconds_of_event_time_and_fade() -> None:
     planner.take([did(99, "impression", START_MS + WINDOW_MS)])
     assert tellings(planner) == [40]
     later = START_MS + WINDOW_MS + 30 * DAY_MS
-    planner.take([did(200 + at, "impression", later) for at in range(IN_A_ROW)])  # one event alone moves no clock so far
+    planner.take([did(200 + at, "impression", later) for at in range(IN_A_ROW)])  # one alone moves no clock so far
     planner.take([did(100, "impression", later, asset_id="pic"), did(101, "impression", later + 10_000)])
     assert tellings(planner)[-1] == pytest.approx(40 * 0.5 + 1, rel=0.01)
 
