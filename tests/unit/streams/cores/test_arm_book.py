@@ -76,7 +76,9 @@ def test_an_asset_is_an_arm_beside_the_item_s_own_at_once() -> None:
     assert told.assets_offset == 8
     assert told.arms == [
         ItemArm(asset_id="own:image", kind="image", control=True),
-        ItemArm(asset_id="pic", kind="image", task_id="task pic"),
+        ItemArm(
+            asset_id="pic", kind="image", task_id="task pic", uri=make_asset().uri, media_type=make_asset().media_type
+        ),
     ]
 
 
