@@ -82,7 +82,10 @@ _ITEM_ARMS = arms.ItemArms(
     item_id="item-1", at_ms=NOW_MS, assets_offset=12,
     arms=[
         arms.ItemArm(asset_id="own:image", kind="image", shown=40.0, taken=4.0, control=True),
-        arms.ItemArm(asset_id="asset-1", kind="image", task_id="task-1", shown=38.5, taken=7.25),
+        arms.ItemArm(
+            asset_id="asset-1", kind="image", task_id="task-1", uri=_ASSET.uri, media_type=_ASSET.media_type,
+            shown=38.5, taken=7.25,
+        ),
     ],
 )  # fmt: skip
 _METRIC = events.Metric(series="prequential", at_ms=NOW_MS, step=120, events=1_000, values={"hr_at_10": 0.25})

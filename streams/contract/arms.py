@@ -8,7 +8,7 @@ import msgspec
 from msgspec import Meta
 
 from streams.contract import rules
-from streams.contract.events import ContentKind, Count, Devices, Id, Language, Record, TimeMs
+from streams.contract.events import ContentKind, Count, Devices, Id, Label, Language, Record, TimeMs, Uri
 
 Chances = Annotated[float, Meta(ge=0.0, le=rules.MAX_MAGNITUDE)]
 
@@ -19,7 +19,8 @@ class ItemArm(Record, frozen=True, kw_only=True):
     Attributes:
       asset_id: ``own:KIND`` is what the item itself has where its catalogue names no asset of the kind.
       language: primary subtag, as in ``pt``; empty fits everybody. devices: empty is all.
-      task_id: the content task that it came from; None of the control.
+      task_id: the content task that it came from; None of the control. uri, media_type: where it is, and what; the
+        control's, if it has a file, is in the item's record.
       shown, taken: chances and how many were taken, faded; see docs/studio.md.
       control: it is the item's own.
     """
@@ -29,6 +30,8 @@ class ItemArm(Record, frozen=True, kw_only=True):
     language: Language = ""
     devices: Devices = msgspec.field(default_factory=list)
     task_id: Id | None = None
+    uri: Uri | None = None
+    media_type: Label | None = None
     shown: Chances = 0.0
     taken: Chances = 0.0
     control: bool = False

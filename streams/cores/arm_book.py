@@ -30,6 +30,8 @@ class Live(msgspec.Struct, frozen=True, kw_only=True):
     language: str
     devices: tuple[str, ...]
     task_id: str
+    uri: str
+    media_type: str
 
 
 class Page(msgspec.Struct, kw_only=True):
@@ -50,8 +52,9 @@ class ArmBook:
         """An asset of ours is an arm from now on."""
         language = primary(asset.language) if asset.language else audience[0]
         self.pages.setdefault(item_id, Page()).assets[asset.asset_id] = Live(
-            kind=kind, audience=audience, language=language, devices=tuple(asset.devices), task_id=task_id
-        )
+            kind=kind, audience=audience, language=language, devices=tuple(asset.devices), task_id=task_id,
+            uri=asset.uri, media_type=asset.media_type,
+        )  # fmt: skip
 
     def of_task(self, item_id: str, task_id: str) -> tuple[str, Live] | None:
         """The asset that a task has brought; None where there is none."""
@@ -116,7 +119,7 @@ def _arms(item_id: str, page: Page, demand: Demand) -> list[ItemArm]:
             arms.append(
                 ItemArm(
                     asset_id=asset_id, kind=kind, language=live.language, devices=list(live.devices),
-                    task_id=live.task_id, shown=shown, taken=taken,
+                    task_id=live.task_id, uri=live.uri, media_type=live.media_type, shown=shown, taken=taken,
                 )
             )  # fmt: skip
     return arms[: rules.MAX_ASSETS]
