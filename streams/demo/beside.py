@@ -39,7 +39,7 @@ REAL: Final = {"bikes.mp4": "Bikes", "bigbuckbunny.mp4": "Big Buck Bunny", "carp
 MADE: Final = {
     "automaton.mp4": "life=size=320x180:rate=25:mold=10:ratio=0.2:seed=7:death_color=#402010:life_color=#E0C060",
     "gradients.mp4": "gradients=size=320x180:rate=25:seed=3:speed=0.02",
-    "fractal.mp4": "mandelbrot=size=320x180:rate=25",
+    "card.mp4": "testsrc2=size=320x180:rate=25",
 }
 """Clips of ffmpeg's own, where there are no others."""
 

@@ -9,6 +9,7 @@ from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
+from streams.demo.beside import PREFIX
 from streams.demo.making import Making
 from streams.demo.screen import NAMES, STYLES
 from streams.demo.watch import RANKERS, Figures
@@ -124,6 +125,7 @@ def serving(*, broker: str, user_id: str) -> RenderableType:
         ),
         Text(f"  marquee recommend {user_id} --k 10 --broker {broker}"),
         Text(f"  marquee replay movietweetings --broker {broker} --rate 500/s --limit 50000"),
+        Text(f"  marquee tasks ls --all --prefix {PREFIX} --broker {broker}"),
     )
 
 
