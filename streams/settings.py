@@ -40,6 +40,7 @@ from streams.setting_kinds import (
     text,
     whole,
 )
+from streams.speech_settings import SpeechSettings
 from streams.store_url import StoreUrl
 
 FILE_NAME: Final = "marquee.toml"
@@ -185,9 +186,7 @@ class StudioSettings(Checked):
 
     store_dir: Path = folder("marquee-data/assets")  # noqa: RUF009 - an immutable value
     roots: tuple[str, ...] = several((), expected="a list of absolute paths", accepts=lambda one: one.startswith("/"))
-    hosts: tuple[str, ...] = several((), expected="a list of host names", accepts=lambda one: (
-        HOST.fullmatch(one) is not None
-    ))  # fmt: skip
+    hosts: tuple[str, ...] = several((), expected="a list of host names", accepts=lambda one: bool(HOST.fullmatch(one)))
     engines: tuple[str, ...] = several((), expected="a list of names, or of module:object")
     processes: int = whole(1, least=1, most=64)
     deadline_s: int = whole(600, least=1, most=900)
@@ -260,6 +259,7 @@ class Settings(Checked):
     recommender: RecommenderSettings = RecommenderSettings()
     slates: SlateSettings = SlateSettings()
     studio: StudioSettings = StudioSettings()
+    speech: SpeechSettings = SpeechSettings()  # noqa: RUF009 - an immutable value
     planner: PlannerSettings = PlannerSettings()
     model: Mapping[str, Any] = dataclasses.field(default_factory=lambda: MappingProxyType({}))
 

@@ -258,7 +258,8 @@ class StudioRole:
         errand = Errand(
             task=task, item=item, workdir=str(self.aside.folder / task.task_id[:64].replace("/", "-")),
             seed=render.seed_of(wishes.seed, task.task_id), roots=list(wishes.roots), hosts=list(wishes.hosts),
-            engines=list(wishes.engines), seconds=float(wishes.deadline_s), memory_bytes=wishes.memory_mb << 20,
+            engines=list(wishes.engines), means=engines.Means(**self.settings.speech.means()),
+            seconds=float(wishes.deadline_s), memory_bytes=wishes.memory_mb << 20,
             file_bytes=wishes.file_mb << 20,
         )  # fmt: skip
         try:

