@@ -108,6 +108,16 @@ def spoken(texts: Sequence[str], voice: tuple[speech.Speaker, str], workdir: Pat
     return said
 
 
+def everything(here: Path) -> list[dict[str, Numbers]]:
+    """Every line by every voice: by voice, text -> sound."""
+    found = []
+    for number, voice in enumerate(voices()):
+        room = here / f"voice-{number}"
+        room.mkdir()
+        found.append(dict(zip(LINES, spoken(LINES, voice, room), strict=True)))
+    return found
+
+
 def placed(
     texts: Sequence[str], sounds: Sequence[Numbers], chance: random.Random, *, seconds: float
 ) -> tuple[list[Placed], Numbers]:

@@ -6,6 +6,7 @@ shortened, and it may run into the silence behind; what then still does not fit 
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -71,8 +72,8 @@ def lines_of(cues: Sequence[Cue]) -> list[Line]:
     """
     lines: list[Line] = []
     for cue in sorted(cues):
-        parts = [_NOT_SAID.sub(" ", _SPEAKER.sub("", re.sub(r"^\s*[-–—]\s*", "", row))) for row in cue.text.split("\n")]
-        text = clean(" ".join(parts))
+        rows = [_SPEAKER.sub("", re.sub(r"^\s*[-–—]\s*", "", clean(row))) for row in cue.text.split("\n")]
+        text = clean(_NOT_SAID.sub(" ", " ".join(rows)))
         if not any(c.isalnum() for c in text):
             continue
         if lines and lines[-1].start_ms == cue.start_ms:
@@ -123,8 +124,8 @@ def without_pauses(sound: Numbers, *, pause_ms: int = 120, floor: float = 0.02) 
     loud = _loud(sound, floor)
     keep = np.ones(len(sound), bool)
     most = pause_ms * PER_MS
-    for place in np.flatnonzero(np.diff(loud) > most):
-        keep[loud[place] + most // 2 : loud[place + 1] - (most - most // 2)] = False
+    for place in np.flatnonzero(np.diff(loud) > most + 1):
+        keep[loud[place] + 1 + most // 2 : loud[place + 1] - (most - most // 2)] = False
     return sound[keep]
 
 
@@ -138,9 +139,10 @@ def resampled(sound: Numbers, rate: int) -> Numbers:
     """A sound of ``rate`` samples a second at `RATE`, by its spectrum: nothing above half of the lower, no shift."""
     if rate == RATE or not len(sound):
         return sound.astype(np.float32)
-    pad = rate // 20  # the ends meet in a spectrum; silence between them keeps them apart
-    padded = np.concatenate([sound, np.zeros(pad, np.float32)])
-    count = round(len(padded) * RATE / rate)
+    unit = rate // math.gcd(rate, RATE)
+    steps = -(-(len(sound) + rate // 20) // unit)  # whole steps, so that no time is lost; the ends, which meet in a
+    padded = np.concatenate([sound, np.zeros(steps * unit - len(sound), np.float32)])  # spectrum, are kept apart
+    count = steps * (RATE // math.gcd(rate, RATE))
     spectrum = np.fft.rfft(padded)
     wider = np.zeros(count // 2 + 1, np.complex128)
     shared = min(len(spectrum), len(wider))

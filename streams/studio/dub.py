@@ -122,7 +122,7 @@ def _lines(job: Job, film: media.Probe, language: str, workdir: Path) -> list[Li
 
 NO_SCRIPT: Final = (
     "expected a script in {language!r} for the dub: spec.text_source, a text asset of the item or a subtitle track in "
-    "that language; nothing here translates unless studio.translate_url names a service"
+    "that language; nothing here translates unless speech.translate_url names a service"
 )
 
 

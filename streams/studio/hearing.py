@@ -150,6 +150,16 @@ class Ear:
         return [Span(1000 * one["start"] // RATE, 1000 * one["end"] // RATE) for one in found]
 
 
+@functools.lru_cache(maxsize=1)
+def ear_of(own: str | None = None) -> Ear:
+    """The recogniser of these weights, loaded once a process.
+
+    Raises:
+      EngineError: the weights are not there, or none.
+    """
+    return Ear(own)
+
+
 def hear(path: Path, ear: Ear, *, language: str, hot: str = "", limits: Limits | None = None) -> list[Word]:
     """The words of a film's first audio stream, by their times.
 

@@ -77,7 +77,7 @@ def _ask(batch: Sequence[str], source: str, target: str, means: Means, seed: int
         answer = msgspec.json.decode(body, type=_Answer)
         text = answer.choices[0].message.content
     except (msgspec.DecodeError, IndexError) as error:
-        raise EngineError(f"expected an answer of a chat service at studio.translate_url, got: {error}") from error
+        raise EngineError(f"expected an answer of a chat service at speech.translate_url, got: {error}") from error
     try:
         lines = msgspec.json.decode(text[text.index("[") : text.rindex("]") + 1], type=list[str])
     except (ValueError, msgspec.DecodeError):
@@ -100,18 +100,18 @@ def _post(means: Means, body: bytes) -> bytes:
     headers: dict[str, Any] = {"Content-Type": "application/json"}
     if means.translate_key:
         if parts.scheme != "https" and not is_loopback(host):
-            raise EngineError("expected https in studio.translate_url, as a key goes with it, got http; use https")
+            raise EngineError("expected https in speech.translate_url, as a key goes with it, got http; use https")
         headers["Authorization"] = f"Bearer {means.translate_key}"
     try:
         connection.request("POST", f"{parts.path.rstrip('/')}/chat/completions", body, headers)
         response = connection.getresponse()
         data = response.read(MOST_BYTES + 1)
     except (OSError, http.client.HTTPException) as error:
-        raise EngineError(f"expected {host} to translate, got: {error}; see studio.translate_url") from error
+        raise EngineError(f"expected {host} to translate, got: {error}; see speech.translate_url") from error
     finally:
         connection.close()
     if response.status != http.client.OK:
-        raise EngineError(f"expected {host} to translate, got status {response.status}; see studio.translate_url")
+        raise EngineError(f"expected {host} to translate, got status {response.status}; see speech.translate_url")
     if len(data) > MOST_BYTES:
         raise EngineError(f"expected at most {MOST_BYTES} bytes from {host}, got more")
     return data
