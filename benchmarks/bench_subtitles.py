@@ -22,7 +22,7 @@ from benchmarks import spoken
 from benchmarks.report import Figure, report
 from streams.contract.events import Item
 from streams.cores.cues import Cue, CueRules, faults, parse
-from streams.cores.dub import RATE
+from streams.cores.dub import RATE, Numbers
 from streams.cores.heard import said, word_errors
 from streams.studio import hearing, media
 from streams.studio.engines import Job
@@ -116,7 +116,7 @@ def main() -> None:
 
 
 def clip_of(
-    path: Path, number: int, level: str, bed: spoken.Numbers, said_by: Sequence[Mapping[str, spoken.Numbers]],
+    path: Path, number: int, level: str, bed: Numbers, said_by: Sequence[Mapping[str, Numbers]],
     here: Path,
 ) -> list[spoken.Placed]:  # fmt: skip
     """Writes a clip; gives its lines."""
@@ -130,8 +130,8 @@ def clip_of(
         under = np.resize(np.roll(bed, -at), len(track))
         loud = np.concatenate(sounds)
         wanted = np.sqrt(np.mean(loud**2)) * 10 ** (float(level.split()[0]) / 20)
-        track = track + under * np.float32(wanted / np.sqrt(np.mean(under**2)))
-    track = track / np.float32(max(1.0, float(np.max(np.abs(track))) / 0.95))
+        track += under * np.float32(wanted / np.sqrt(np.mean(under**2)))
+    track /= np.float32(max(1.0, float(np.max(np.abs(track))) / 0.95))
     assert len(track) <= CLIP_S * RATE
     spoken.muxed(path, here / chance.choice(spoken.CLIPS), track)
     return lines

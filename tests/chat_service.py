@@ -26,6 +26,8 @@ class Service(HTTPServer):
 
 
 class Handler(BaseHTTPRequestHandler):
+    server: Service
+
     def do_POST(self):
         question = msgspec.json.decode(self.rfile.read(int(self.headers["Content-Length"])))
         lines = msgspec.json.decode(question["messages"][1]["content"])

@@ -29,13 +29,14 @@ PEAK: Final = 0.89
 
 
 class Told(NamedTuple):
-    """What became of one line: its sound, how it was fitted, who spoke it; or why it has none."""
+    """What became of one line: its sound, how it was fitted, which voice has it (0: the first); or why it has none."""
 
     line: Line
     voiced: Voiced | None
     fit: core.Fit | None
-    speaker: int
+    rank: int
     reason: str
+    voice: str = ""
 
 
 class Dub:
@@ -174,7 +175,7 @@ def _spoken(job: Job, lines: Sequence[Line], language: str, end_ms: int, workdir
                 continue
             path = room / f"line-{number}.npy"
             voiced = mixing.voiced(sound, found, start_ms=line.start_ms, path=path, limits=job.limits)
-            told[number] = Told(line, voiced, found, rank, before.reason)
+            told[number] = Told(line, voiced, found, rank, before.reason, f"{speaker.name}:{Path(voice).stem}")
     return told
 
 
@@ -189,7 +190,7 @@ def _line_checks(told: Sequence[Told]) -> list[Check]:
         for n, one in enumerate(told, start=1)
         if one.fit is not None and one.fit.lacks_ms
     ]
-    others = sum(one.speaker > 0 for one in said)
+    others = sum(one.rank > 0 for one in said)
     ends = [one.voiced for one in said if one.voiced is not None]
     over = max((b.last - c.first for b, c in pairwise(ends)), default=0) / core.RATE
     slots = [
@@ -201,7 +202,7 @@ def _line_checks(told: Sequence[Told]) -> list[Check]:
     longest = max((one.borrowed_ms for one in borrowed), default=0) / 1000
     fastest, outside = max(one.tempo for one in fits), max(0.0, *slots)
     rows = [
-        ("lines", len(told), True, "told, not judged"),
+        ("lines", len(told), True, f"told, not judged; by {', '.join(sorted({one.voice for one in said}))}"),
         ("lines_unfit", len(unfit), not unfit, "; ".join(unfit[:3]) or "none"),
         ("lines_original", len(silent), True, f"told, not judged{': ' if silent else ''}{'; '.join(silent[:3])}"[:300]),
         ("lines_other_voice", others, True, "told, not judged"),
