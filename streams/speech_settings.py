@@ -5,23 +5,12 @@ from __future__ import annotations
 import dataclasses
 import re
 from pathlib import Path
-from typing import Final, TypedDict
+from typing import Final
 
 from streams.setting_kinds import Checked, Secret, optional_file, read_secret, secret, some_of, text
 
 SERVICE: Final = re.compile(r"https?://[^\s@?#]+")
 PROGRAMS: Final = ("piper", "flite", "espeak-ng")
-
-
-class MeansFields(TypedDict):
-    """What engines are lent, by the names of `streams.studio.engines.Means`."""
-
-    speech: tuple[str, ...]
-    voices_dir: str | None
-    whisper_dir: str | None
-    translate_url: str
-    translate_model: str
-    translate_key: str
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -45,18 +34,10 @@ class SpeechSettings(Checked):
     translate_key: Secret = secret()  # noqa: RUF009 - an immutable value
     translate_key_file: Path | None = optional_file()  # noqa: RUF009 - an immutable value
 
-    def means(self) -> MeansFields:
-        """The same as engines are lent it.
+    def key(self) -> Secret:
+        """The key of the service that translates; empty: it asks for none.
 
         Raises:
-          SettingsError: the file with the key does not read.
+          SettingsError: its file does not read.
         """
-        key = self.translate_key if self.translate_key_file is None else read_secret(self.translate_key_file)
-        return {
-            "speech": self.programs,
-            "voices_dir": None if self.voices_dir is None else str(self.voices_dir.resolve()),
-            "whisper_dir": None if self.whisper_dir is None else str(self.whisper_dir.resolve()),
-            "translate_url": self.translate_url,
-            "translate_model": self.translate_model,
-            "translate_key": key.reveal(),
-        }
+        return self.translate_key if self.translate_key_file is None else read_secret(self.translate_key_file)

@@ -9,7 +9,7 @@ from http.server import BaseHTTPRequestHandler, HTTPServer
 
 import msgspec
 
-from streams.studio.engines import Means
+from streams.studio.speech_means import SpeechMeans
 
 
 class Service(HTTPServer):
@@ -22,7 +22,7 @@ class Service(HTTPServer):
 
     @property
     def means(self):
-        return Means(translate_url=f"http://127.0.0.1:{self.server_port}/v1", translate_model="m")
+        return SpeechMeans(translate_url=f"http://127.0.0.1:{self.server_port}/v1", translate_model="m")
 
 
 class Handler(BaseHTTPRequestHandler):

@@ -171,8 +171,8 @@ def _make(
     from streams.contract import ids
     from streams.contract.events import ContentTask, Gain
     from streams.cores.render import seed_of
-    from streams.studio.engines import Means
     from streams.studio.rendering import Errand
+    from streams.studio.speech_means import means_of_speech
 
     all_settings = settings_of(config=config)
     settings = all_settings.studio
@@ -187,7 +187,7 @@ def _make(
     with tempfile.TemporaryDirectory(prefix="marquee-studio-") as folder:
         errand = Errand(
             task=task, item=item, workdir=str(Path(folder) / "work"), seed=seed_of(settings.seed, task_id), roots=roots,
-            engines=list(settings.engines), means=Means(**all_settings.speech.means()),
+            engines=list(settings.engines), speech=means_of_speech(all_settings.speech),
             seconds=float(settings.deadline_s), memory_bytes=settings.memory_mb << 20,
             file_bytes=settings.file_mb << 20,
         )  # fmt: skip

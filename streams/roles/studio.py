@@ -29,6 +29,7 @@ from streams.settings import Settings
 from streams.studio import engines
 from streams.studio.jobs import carry_out
 from streams.studio.rendering import Errand, Outcome
+from streams.studio.speech_means import means_of_speech
 from streams.studio.store import Aside, Store, Stored
 from streams.transport.broadcast import BroadcastReader
 from streams.transport.bulk import BulkApp, BytesChunk, bulk_agent, bulk_app
@@ -258,7 +259,7 @@ class StudioRole:
         errand = Errand(
             task=task, item=item, workdir=str(self.aside.folder / task.task_id[:64].replace("/", "-")),
             seed=render.seed_of(wishes.seed, task.task_id), roots=list(wishes.roots), hosts=list(wishes.hosts),
-            engines=list(wishes.engines), means=engines.Means(**self.settings.speech.means()),
+            engines=list(wishes.engines), speech=means_of_speech(self.settings.speech),
             seconds=float(wishes.deadline_s), memory_bytes=wishes.memory_mb << 20,
             file_bytes=wishes.file_mb << 20,
         )  # fmt: skip

@@ -110,7 +110,7 @@ def _lines(job: Job, film: media.Probe, language: str, workdir: Path) -> list[Li
     number = scripts.track_in(film, language)
     if number is not None:
         return core.lines_of(scripts.parsed(scripts.track_text(job, number, workdir)))
-    if not job.means.translate_url:
+    if not job.speech.translate_url:
         raise SpecError(job.lacks_text or NO_SCRIPT.format(language=language))
     number = scripts.track_in(film, "")
     own = scripts.language_said(job, film)
@@ -135,10 +135,10 @@ def _cues(text: str) -> list[cue_core.Cue]:
 def _translated(job: Job, lines: Sequence[Line], source: str, target: str) -> list[Line]:
     if source == target or not lines:
         return list(lines)
-    if not job.means.translate_url:
+    if not job.speech.translate_url:
         raise SpecError(job.lacks_text or NO_SCRIPT.format(language=target))
     texts = translation.translate(
-        [line.text for line in lines], source=source, target=target, means=job.means, seed=job.seed
+        [line.text for line in lines], source=source, target=target, means=job.speech, seed=job.seed
     )
     return [line._replace(text=text or "") for line, text in zip(lines, texts, strict=True)]
 
@@ -148,7 +148,7 @@ def _spoken(job: Job, lines: Sequence[Line], language: str, end_ms: int, workdir
     wanted = job.spec.get("voice")
     if wanted is not None and not isinstance(wanted, str):
         raise SpecError(f"expected spec.voice to be a text, got {wanted!r}")
-    voices = speech.voices(job.means.speech, language, wanted=wanted, voices_dir=job.means.voices_dir)
+    voices = speech.voices(job.speech.programs, language, wanted=wanted, voices_dir=job.speech.voices_dir)
     told = [Told(line, None, None, -1, "" if line.text else "no translation came") for line in lines]
     for rank, (speaker, voice) in enumerate(voices):
         open_lines = [n for n, one in enumerate(told) if one.line.text and (one.fit is None or one.fit.lacks_ms)]

@@ -46,7 +46,7 @@ def lag_s(film: Path, line: Voiced, limits: Limits | None = None) -> float:
 def second_hearing(film: Path, lines: Sequence[tuple[Line, Voiced]], language: str, job: Job) -> Check:
     """Share of words that a recogniser gets wrong in the finished film; told as not made where none is here."""
     lacking = hearing.missing()
-    ear = hearing.ear_of(job.means.whisper_dir) if lacking is None else None
+    ear = hearing.ear_of(job.speech.whisper_dir) if lacking is None else None
     if ear is None or not ear.speaks(language):
         why = lacking or f"the weights know no {language!r}"
         return Check(name="asr_not_made", value=1, is_ok=True, expected=f"told, not judged: {why}")

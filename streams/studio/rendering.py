@@ -16,9 +16,10 @@ import msgspec
 from streams.contract.events import Asset, ContentTask, Item
 from streams.cores.blurb import language_of
 from streams.studio import checks, engines
-from streams.studio.engines import Draft, Job, Means
+from streams.studio.engines import Draft, Job
 from streams.studio.errors import SourceError, SpecError, StudioError
 from streams.studio.sources import Sources
+from streams.studio.speech_means import SpeechMeans
 from streams.studio.store import sha256_of
 
 TEXT_TYPES: Final = ("text/vtt", "application/x-subrip", "text/srt")
@@ -34,7 +35,7 @@ class Errand(msgspec.Struct, frozen=True, kw_only=True):
     roots: list[str] = []
     hosts: list[str] = []
     engines: list[str] = []
-    means: Means = Means()
+    speech: SpeechMeans = SpeechMeans()
     skip: list[str] = []
     seconds: float = 300.0
     memory_bytes: int = 3 << 30
@@ -120,7 +121,7 @@ def _job(errand: Errand, sources: Sources, workdir: Path) -> tuple[Job, dict[str
                 uri = asset_of(errand.item, types, task.locale)
             except SpecError as error:  # the film's own words may do
                 lacks_text = str(error)
-                if task.kind == "dub" and errand.means.translate_url:
+                if task.kind == "dub" and errand.speech.translate_url:
                     foreign = next(asset for asset in errand.item.assets if asset.media_type.startswith(types))
                     uri, text_language = foreign.uri, foreign.language or errand.item.language or ""
         if uri is not None and not isinstance(uri, str):
@@ -137,7 +138,7 @@ def _job(errand: Errand, sources: Sources, workdir: Path) -> tuple[Job, dict[str
     job = Job(
         task_id=task.task_id, kind=task.kind, item=errand.item, spec=spec, locale=task.locale, seed=errand.seed,
         source=found["source"], text_source=found["text_source"], text_language=text_language, lacks_text=lacks_text,
-        means=errand.means, seconds=errand.seconds, memory_bytes=errand.memory_bytes, file_bytes=errand.file_bytes,
+        speech=errand.speech, seconds=errand.seconds, memory_bytes=errand.memory_bytes, file_bytes=errand.file_bytes,
     )  # fmt: skip
     return job, inputs
 

@@ -133,7 +133,7 @@ def heard(job: Job, wanted: str | None = None) -> list[core.Word]:
     language = wanted or language_of(job.locale) or own or "en"
     if own and own != language:
         raise SpecError(f"expected a film in {language!r}, got one in {own!r}; what is heard is not translated")
-    ear = hearing.ear_of(job.means.whisper_dir)
+    ear = hearing.ear_of(job.speech.whisper_dir)
     if not ear.speaks(language):
         raise SpecError(f"expected speech in English, all that these weights know, got {language!r}; "
                         "name other weights in speech.whisper_dir")  # fmt: skip

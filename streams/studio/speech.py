@@ -205,10 +205,15 @@ def _piper_language(path: Path) -> str:
     return language_of(voice if isinstance(voice, str) else path.stem)
 
 
+def _environ() -> dict[str, str]:
+    """What they may see of ours."""
+    return {"PATH": os.environ.get("PATH", os.defpath), "LANG": "C.UTF-8", "HOME": os.environ.get("HOME", "/")}
+
+
 def _told(command: Sequence[str]) -> str:
     """What a program says of itself; empty where it fails."""
     try:
-        status, out, _ = media.run(command, Limits(seconds=LINE_S))
+        status, out, _ = media.program(command, Limits(seconds=LINE_S), environ=_environ())
     except MediaError:
         return ""
     return out.decode("utf-8", "replace") if status == 0 else ""
@@ -228,12 +233,11 @@ def _run(command: Sequence[str], limits: Limits, *, lines: int) -> str | None:
     """Why a program failed; None: it did not."""
     seconds = min(limits.seconds, LINE_S * (1 + lines))
     short = Limits(seconds=seconds, memory_bytes=limits.memory_bytes, file_bytes=min(limits.file_bytes, 1 << 30))
-    environ = {"PATH": os.environ.get("PATH", os.defpath), "LANG": "C.UTF-8", "HOME": os.environ.get("HOME", "/")}
     try:
-        status, _, words = media.run(command, short, environ=environ)
+        status, _, words = media.program(command, short, environ=_environ())
     except MediaError as error:
         return str(error)
-    return None if status == 0 else f"expected it to speak, got status {status}: {media.last_line(words)}"
+    return None if status == 0 else f"expected it to speak, got status {status}: {words}"
 
 
 def read(path: Path) -> Said | str:

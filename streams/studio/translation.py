@@ -12,8 +12,8 @@ from urllib.parse import urlsplit
 import msgspec
 
 from streams.cores.cues import clean
-from streams.studio.engines import Means
 from streams.studio.errors import EngineError
+from streams.studio.speech_means import SpeechMeans
 
 BATCH: Final = 30
 """Lines in one question."""
@@ -39,7 +39,7 @@ class _Answer(msgspec.Struct):
     choices: list[_Choice]
 
 
-def translate(lines: Sequence[str], *, source: str, target: str, means: Means, seed: int = 0) -> list[str | None]:
+def translate(lines: Sequence[str], *, source: str, target: str, means: SpeechMeans, seed: int = 0) -> list[str | None]:
     """Each line in another language; None where the service gave none for it.
 
     A batch whose answer has another number of lines is asked again line by line.
@@ -63,7 +63,7 @@ def translate(lines: Sequence[str], *, source: str, target: str, means: Means, s
     return found
 
 
-def _ask(batch: Sequence[str], source: str, target: str, means: Means, seed: int) -> list[str | None] | None:
+def _ask(batch: Sequence[str], source: str, target: str, means: SpeechMeans, seed: int) -> list[str | None] | None:
     """The answer, line by line; None: it is not as many lines."""
     question = {
         "model": means.translate_model, "temperature": 0, "seed": seed, "max_tokens": MAX_TOKENS,
@@ -87,7 +87,7 @@ def _ask(batch: Sequence[str], source: str, target: str, means: Means, seed: int
     return [clean(line)[:MAX_LINE] or None for line in lines]
 
 
-def _post(means: Means, body: bytes) -> bytes:
+def _post(means: SpeechMeans, body: bytes) -> bytes:
     parts = urlsplit(means.translate_url)
     host = parts.hostname or ""
     connection: http.client.HTTPConnection

@@ -9,8 +9,9 @@ from streams.contract.events import Item
 from streams.cores.heard import said, word_errors
 from streams.studio import checks, hearing, media
 from streams.studio.dub import dub
-from streams.studio.engines import Job, Means
+from streams.studio.engines import Job
 from streams.studio.errors import EngineError, SpecError
+from streams.studio.speech_means import SpeechMeans
 from streams.studio.store import sha256_of
 from tests.chat_service import chat_service
 
@@ -27,7 +28,7 @@ The last train leaves at nine.
 Nobody has lived here since the war.
 """
 TEXT = "The last train leaves at nine. Nobody has lived here since the war."
-ONLY_PIPER = Means(speech=("piper",))
+ONLY_PIPER = SpeechMeans(programs=("piper",))
 
 
 def produce(workdir, *, film, script=SCRIPT, **changes):
@@ -36,7 +37,7 @@ def produce(workdir, *, film, script=SCRIPT, **changes):
     source.write_text(script)
     job = Job(
         task_id="t", kind="dub", item=Item(item_id="i"), source=str(film), text_source=str(source), locale="en-GB",
-        means=ONLY_PIPER,
+        speech=ONLY_PIPER,
     )  # fmt: skip
     return dub.produce(msgspec.structs.replace(job, **changes), workdir)
 
@@ -86,11 +87,11 @@ def test_the_same_task_gives_the_same_bytes(movie, draft, tmp_path):
 def test_a_line_that_one_voice_cannot_say_is_said_by_the_next(movie, tmp_path):
     (tmp_path / "broken.onnx").write_bytes(b"no weights")
     (tmp_path / "broken.onnx.json").write_text('{"espeak": {"voice": "en-us"}}')
-    means = Means(speech=("piper",), voices_dir=str(tmp_path))
+    means = SpeechMeans(programs=("piper",), voices_dir=str(tmp_path))
     with pytest.raises(EngineError, match="expected a voice for at least one of 2 lines"):
-        produce(tmp_path / "a", film=movie.path, means=means)  # the folder's voice is that of the language, and alone
+        produce(tmp_path / "a", film=movie.path, speech=means)  # the folder's voice is that of the language, and alone
     (tmp_path / "broken.onnx.json").write_text('{"espeak": {"voice": "de"}}')
-    found = produce(tmp_path / "b", film=movie.path, means=means)
+    found = produce(tmp_path / "b", film=movie.path, speech=means)
     assert checks.figures(found.checks)["lines_original"] == 0
 
 
@@ -114,8 +115,8 @@ def test_a_track_is_a_script_and_a_picture_that_no_mp4_holds_stays(movie, tmp_pa
         produce(tmp_path / "a", film=film, text_source=None)
     with chat_service() as service:
         service.answer = lambda lines: ["Come back before it rains.", "I cannot see you."][: len(lines)]
-        means = msgspec.structs.replace(service.means, speech=("piper",))
-        found = produce(tmp_path / "b", film=film, text_source=None, means=means)
+        means = msgspec.structs.replace(service.means, programs=("piper",))
+        found = produce(tmp_path / "b", film=film, text_source=None, speech=means)
     assert service.asked[0][2] == ["The last train leaves at nine.", "Nobody has lived here since the war."]
     assert "lines in de." in service.asked[0][1]["messages"][0]["content"]
     assert checks.first_failure(found.checks) is None

@@ -6,8 +6,8 @@ import msgspec
 import pytest
 
 from streams.studio import translation
-from streams.studio.engines import Means
 from streams.studio.errors import EngineError
+from streams.studio.speech_means import SpeechMeans
 from tests.chat_service import Service, chat_service
 
 
@@ -54,7 +54,7 @@ def test_a_service_that_fails_is_a_reason(service):
 def test_a_key_goes_by_https_or_nowhere(service):
     with pytest.raises(EngineError, match="expected https"):
         translate(service, ["one"], translate_url="http://models.example.com/v1", translate_key="k")
-    assert "secret" not in repr(Means(translate_key="secret"))
+    assert "secret" not in repr(SpeechMeans(translate_key="secret"))
     assert [translation.is_loopback(host) for host in ("127.0.0.1", "::1", "localhost", "10.0.0.1")] == [True] * 3 + [
         False
     ]
