@@ -7,11 +7,12 @@ import contextlib
 import os
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import msgspec
 import pytest
 
-from streams.contract.events import ContentTask, Gain, Item
+from streams.contract.events import Asset, ContentTask, Gain, Item
 from streams.studio.errors import SpecError
 from streams.studio.jobs import carry_out
 from streams.studio.rendering import Errand, asset_of
@@ -148,3 +149,23 @@ def test_a_text_is_taken_in_the_task_s_language_and_never_in_another():
     assert asset_of(item, ("audio/",), "de") is None
     with pytest.raises(SpecError, match=r"a text in 'de' among the item's assets, got en, fr; nothing here translates"):
         asset_of(item, ("text/",), "de")
+
+
+async def test_a_task_of_a_dub_takes_what_its_item_has(errand: ErrandOf, movie: Any, tmp_path: Path) -> None:
+    script = tmp_path / "lines.vtt"
+    script.write_text("WEBVTT\n\n00:01.000 --> 00:03.500\nNobody has lived here since the war.\n")
+    assets = [
+        Asset(asset_id="f", uri=movie.path.as_uri(), media_type="video/mp4"),
+        Asset(asset_id="s", uri=script.as_uri(), media_type="text/vtt", language="en"),
+    ]
+    item = Item(item_id="i", title="Title", language="en", assets=assets)
+    roots = [str(movie.path.parent), str(tmp_path)]
+    task = msgspec.structs.replace(TASK, kind="dub", locale="en-GB")
+    outcome = await carry_out(errand(task=task, item=item, roots=roots), deadline_s=100.0)
+    assert outcome.draft is not None, outcome.reason
+    assert outcome.draft.media_type == "video/mp4"
+    assert set(outcome.inputs) == {asset.uri for asset in assets}
+    french = msgspec.structs.replace(task, locale="fr")
+    outcome = await carry_out(errand(task=french, item=item, roots=roots), deadline_s=100.0)
+    assert outcome.refused
+    assert "nothing here translates" in (outcome.reason or "")
