@@ -41,6 +41,7 @@ from streams.setting_kinds import (
     text,
     whole,
 )
+from streams.speech_settings import SpeechSettings
 from streams.store_url import StoreUrl
 
 FILE_NAME: Final = "marquee.toml"
@@ -191,9 +192,7 @@ class StudioSettings(Checked):
 
     store_dir: Path | StoreUrl = folder_or_store("marquee-data/assets")  # noqa: RUF009 - an immutable value
     roots: tuple[str, ...] = several((), expected="a list of absolute paths", accepts=lambda one: one.startswith("/"))
-    hosts: tuple[str, ...] = several((), expected="a list of host names", accepts=lambda one: (
-        HOST.fullmatch(one) is not None
-    ))  # fmt: skip
+    hosts: tuple[str, ...] = several((), expected="a list of host names", accepts=lambda one: bool(HOST.fullmatch(one)))
     engines: tuple[str, ...] = several((), expected="a list of names, or of module:object")
     environment: tuple[str, ...] = several((), expected="a list of names of variables", accepts=lambda one: (
         re.fullmatch(r"[A-Za-z_][A-Za-z0-9_]*", one) is not None
@@ -235,6 +234,7 @@ class Settings(Checked):
     recommender: RecommenderSettings = RecommenderSettings()
     slates: SlateSettings = SlateSettings()
     studio: StudioSettings = StudioSettings()
+    speech: SpeechSettings = SpeechSettings()  # noqa: RUF009 - an immutable value
     planner: PlannerSettings = PlannerSettings()  # noqa: RUF009 - an immutable value
     model: Mapping[str, Any] = dataclasses.field(default_factory=lambda: MappingProxyType({}))
 

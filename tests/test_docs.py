@@ -197,7 +197,8 @@ def cell_words(text: str) -> list[str]:
 
 
 @pytest.mark.parametrize(
-    "title", ["Top of the file", "[security]", "[trainer]", "[recommender]", "[slates]", "[planner]", "[studio]"]
+    "title",
+    ["Top of the file", "[security]", "[trainer]", "[recommender]", "[slates]", "[planner]", "[studio]", "[speech]"],
 )
 def test_each_setting_is_documented(title: str) -> None:
     documented = table(section(title, OPERATIONS))[1:]
@@ -207,7 +208,9 @@ def test_each_setting_is_documented(title: str) -> None:
 
 
 def test_every_table_of_settings_has_its_section() -> None:
-    assert set(setting_rows()) == {"", "security", "trainer", "recommender", "slates", "planner", "studio"}
+    assert set(setting_rows()) == {
+        "", "security", "trainer", "recommender", "slates", "planner", "studio", "speech",
+    }  # fmt: skip
 
 
 @pytest.mark.parametrize("name", MODEL_TABLES)

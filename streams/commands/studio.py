@@ -92,24 +92,49 @@ def image(
     return _make("image", _film_item(film, title), spec, film=film, out=out, config=config, as_json=as_json)
 
 
-@studio.command(epilog="Example: marquee studio subtitle film.mkv --from words.json --format vtt")
+@studio.command(epilog="Example: marquee studio subtitle film.mkv --format srt --title 'Night Train'")
 @FILM
 @click.option(
     "--from", "source", type=click.Path(path_type=Path, dir_okay=False),
-    help="SRT, VTT, or JSON with words and times; by default the film's own subtitle track.",
+    help="SRT, VTT, or JSON with words and times; by default the film's own subtitle track, else what is said in it.",
 )  # fmt: skip
+@title_option
 @click.option("--format", "form", type=click.Choice(["vtt", "srt"]), default="vtt", show_default=True)
 @click.option("--burn", is_flag=True, help="Into the picture.")
 @out_option
 @config_option
 @json_option
 def subtitle(
-    film: Path, source: Path | None, form: str, burn: bool, out: Path | None, config: Path | None, as_json: bool
-) -> int:
-    """Subtitles by the rules: lines, speed, gaps, breaks at clauses, edges at changes of shot."""
+    film: Path, source: Path | None, title: str, form: str, burn: bool, out: Path | None, config: Path | None,
+    as_json: bool,
+) -> int:  # fmt: skip
+    """Subtitles by the rules, of a text, a track or speech: lines, speed, gaps, breaks at clauses, changes of shot."""
     spec: dict[str, Any] = {"format": form, "burn": burn}
-    item = _film_item(film, "")
+    item = _film_item(film, title)
     return _make("subtitles", item, spec, film=film, text=source, out=out, config=config, as_json=as_json)
+
+
+@studio.command(epilog="Example: marquee studio dub film.mp4 --script lines.de.srt --locale de --voice espeak-ng")
+@FILM
+@click.option(
+    "--script", type=click.Path(path_type=Path, dir_okay=False),
+    help="SRT or VTT, or JSON with words and times; by default the film's subtitle track in that language.",
+)  # fmt: skip
+@click.option("--voice", default=None, help="Tried first: piper, piper:VOICE, flite:rms, espeak-ng, ...")
+@click.option("--locale", default="en", show_default=True, help="The language of the dub.")
+@click.option("--script-language", default=None, help="That of the script, if another: it is then translated.")
+@out_option
+@config_option
+@json_option
+def dub(
+    film: Path, script: Path | None, voice: str | None, locale: str, script_language: str | None, out: Path | None,
+    config: Path | None, as_json: bool,
+) -> int:  # fmt: skip
+    """A film with its lines spoken in another language, over its own sound turned down; the picture as it is."""
+    wishes = {"voice": voice, "text_language": script_language}
+    spec: dict[str, Any] = {name: wish for name, wish in wishes.items() if wish is not None}
+    item = _film_item(film, "")
+    return _make("dub", item, spec, film=film, text=script, locale=locale, out=out, config=config, as_json=as_json)
 
 
 @studio.command(epilog="Example: marquee studio blurb item.json --max-chars 200")
@@ -152,8 +177,10 @@ def _make(
     from streams.contract.events import ContentTask, Gain
     from streams.cores.render import seed_of
     from streams.studio.rendering import Errand
+    from streams.studio.speech_means import means_of_speech
 
-    settings = settings_of(config=config).studio
+    all_settings = settings_of(config=config)
+    settings = all_settings.studio
     roots = []
     for name, path in (("source", film), ("text_source", text)):
         if path is not None:
@@ -165,7 +192,8 @@ def _make(
     with tempfile.TemporaryDirectory(prefix="marquee-studio-") as folder:
         errand = Errand(
             task=task, item=item, workdir=str(Path(folder) / "work"), seed=seed_of(settings.seed, task_id), roots=roots,
-            engines=list(settings.engines), seconds=float(settings.deadline_s), memory_bytes=settings.memory_mb << 20,
+            engines=list(settings.engines), speech=means_of_speech(all_settings.speech),
+            seconds=float(settings.deadline_s), memory_bytes=settings.memory_mb << 20,
             file_bytes=settings.file_mb << 20, environment=list(settings.environment),
         )  # fmt: skip
         outcome = _render(errand, float(settings.deadline_s), kind)
@@ -217,6 +245,8 @@ def _print(outcome: Outcome, made: list[Path], *, as_json: bool) -> None:
     for path in made:
         click.echo(printable(str(path), most=MOST_PATH))
     if outcome.reason is not None:
+        for name, value in outcome.figures.items():
+            click.echo(f"  {'':<7} {printable(name):<18} {value:g}")
         click.echo(f"Error: {printable(outcome.reason, most=MOST_REASON)}", err=True)
 
 

@@ -22,6 +22,7 @@ from streams.errors import StoreError
 from streams.settings import Settings
 from streams.studio.jobs import carry_out
 from streams.studio.rendering import Errand, Outcome
+from streams.studio.speech_means import means_of_speech
 from streams.studio.store import Aside, Stored, open_assets
 from streams.transport.backoff import Backoff
 
@@ -36,7 +37,7 @@ class Workshop:
     """One worker's store, its corner, and what its renders may use."""
 
     def __init__(self, settings: Settings) -> None:
-        self.wishes = settings.studio
+        self.wishes, self.speech = settings.studio, means_of_speech(settings.speech)
         self.store = open_assets(self.wishes.store_dir, local=settings.cache_dir / "studio")
         self.aside = Aside(self.store.corners)
         self._alone = asyncio.Lock()
@@ -88,8 +89,8 @@ class Workshop:
         errand = Errand(
             task=task, item=item, workdir=str(self.aside.folder / task.task_id[:64].replace("/", "-")),
             seed=render.seed_of(wishes.seed, task.task_id), roots=list(wishes.roots), hosts=list(wishes.hosts),
-            engines=list(wishes.engines), seconds=float(wishes.deadline_s), memory_bytes=wishes.memory_mb << 20,
-            file_bytes=wishes.file_mb << 20, environment=list(wishes.environment),
+            engines=list(wishes.engines), speech=self.speech, seconds=float(wishes.deadline_s),
+            memory_bytes=wishes.memory_mb << 20, file_bytes=wishes.file_mb << 20, environment=list(wishes.environment),
         )  # fmt: skip
         try:
             return await self._kept(task, await carry_out(errand, deadline_s=float(wishes.deadline_s)))

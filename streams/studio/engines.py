@@ -13,11 +13,14 @@ from streams.contract.events import ContentKind, Item
 from streams.errors import SettingsError
 from streams.studio.checks import Check
 from streams.studio.media import Limits
+from streams.studio.speech_means import SpeechMeans
 
 BUILT_IN: Final = (
     "streams.studio.cut:reel",
     "streams.studio.image:frame",
     "streams.studio.subtitles:cues",
+    "streams.studio.subtitles:whisper",
+    "streams.studio.dub:dub",
     "streams.studio.blurb:extract",
 )
 
@@ -29,7 +32,9 @@ class Job(msgspec.Struct, frozen=True, kw_only=True):
       spec: what the task asks for, see docs/studio.md.
       seed: of every random choice.
       source: an absolute path of the item's media; None: it has none.
-      text_source: the same of its subtitles.
+      text_source: the same of its subtitles. text_language: theirs; empty: that of the task.
+      lacks_text: why there is no text source although the item has texts.
+      speech: what the installation speaks, hears and translates with.
       seconds, memory_bytes, file_bytes: what may be used.
     """
 
@@ -41,6 +46,9 @@ class Job(msgspec.Struct, frozen=True, kw_only=True):
     seed: int = 0
     source: str | None = None
     text_source: str | None = None
+    text_language: str = ""
+    lacks_text: str | None = None
+    speech: SpeechMeans = SpeechMeans()
     seconds: float = 300.0
     memory_bytes: int = 3 << 30
     file_bytes: int = 8 << 30

@@ -263,6 +263,37 @@ def loudness_curve(path: Path, *, hop_s: float = 0.1, limits: Limits | None = No
     return [float(np.sqrt(np.mean((np.frombuffer(piece, "<i2") / 32768.0) ** 2))) for piece in pieces]
 
 
+def sound(
+    path: Path, *, rate: int, channels: int, from_s: float = 0.0, length_s: float | None = None, filters: str = "",
+    limits: Limits | None = None,
+) -> Iterator[np.ndarray[Any, np.dtype[np.float32]]]:  # fmt: skip
+    """The first audio stream in pieces of a tenth of a second, float32 [rate / 10, channels], -1..1.
+
+    Sample 0 is the film's time ``from_s``: where the stream starts later, or has holes, there is silence. The last
+    piece is filled up with silence.
+
+    Raises:
+      MediaError: it has no sound, or does not decode.
+    """
+    piece = rate // 10
+    where = [*(["-ss", f"{from_s:.6f}"] if from_s else []), *(["-t", f"{length_s:.6f}"] if length_s else [])]
+    steps = [f"aresample={rate}:async=1:first_pts=0", *([filters] if filters else []), f"apad=pad_len={piece - 1}"]
+    arguments = [*where, *read_options(path), "-map", "0:a:0", "-vn", "-sn", "-af", ",".join(steps)]
+    arguments += ["-ac", str(channels), "-ar", str(rate), "-f", "s16le"]
+    for one in raw(arguments, 2 * channels * piece, limits):
+        yield np.frombuffer(one, "<i2").reshape(piece, channels).astype(np.float32) / np.float32(32768)
+
+
+def program(command: Sequence[str], limits: Limits, *, environ: dict[str, str]) -> tuple[int, bytes, str]:
+    """Runs a program that is no ffmpeg: exit status, standard output, and the last line of what it said.
+
+    Raises:
+      MediaError: it did not end in time.
+    """
+    status, out, words = _run(command, limits, environ=environ)
+    return status, out, _last(words)
+
+
 def _program() -> str:
     program = ffmpeg_program()
     if program is None:

@@ -20,6 +20,7 @@ from streams.studio import checks, engines
 from streams.studio.engines import Draft, Job
 from streams.studio.errors import SourceError, SpecError, StudioError
 from streams.studio.sources import Sources
+from streams.studio.speech_means import SpeechMeans
 from streams.studio.store import sha256_of
 
 TEXT_TYPES: Final = ("text/vtt", "application/x-subrip", "text/srt")
@@ -35,6 +36,7 @@ class Errand(msgspec.Struct, frozen=True, kw_only=True):
     roots: list[str] = []
     hosts: list[str] = []
     engines: list[str] = []
+    speech: SpeechMeans = SpeechMeans()
     skip: list[str] = []
     seconds: float = 300.0
     memory_bytes: int = 3 << 30
@@ -109,10 +111,21 @@ def render(errand: Errand, tell: Callable[[Trying], None]) -> Outcome:
 def _job(errand: Errand, sources: Sources, workdir: Path) -> tuple[Job, dict[str, str]]:
     task, inputs = errand.task, {}
     found: dict[str, str | None] = {}
+    text_language, lacks_text = task.spec.get("text_language", ""), None
+    if not isinstance(text_language, str):
+        raise SpecError(f"expected spec.text_language to be a language, got {text_language!r}")
     for name, types in (("source", ("video/",)), ("text_source", TEXT_TYPES)):
         uri = task.spec.get(name)
-        if uri is None and task.kind != "blurb":
-            uri = asset_of(errand.item, types, task.locale if name == "text_source" else None)
+        if uri is None and name == "source" and task.kind != "blurb":
+            uri = asset_of(errand.item, types, None)
+        elif uri is None and task.kind != "blurb":
+            try:
+                uri = asset_of(errand.item, types, task.locale)
+            except SpecError as error:  # the film's own words may do
+                lacks_text = str(error)
+                if task.kind == "dub" and errand.speech.translate_url:
+                    foreign = next(asset for asset in errand.item.assets if asset.media_type.startswith(types))
+                    uri, text_language = foreign.uri, foreign.language or errand.item.language or ""
         if uri is not None and not isinstance(uri, str):
             raise SpecError(f"expected spec.{name} to be an address, got {uri!r}")
         if uri is None:
@@ -126,8 +139,8 @@ def _job(errand: Errand, sources: Sources, workdir: Path) -> tuple[Job, dict[str
     spec = cast(dict[str, Any], task.spec)
     job = Job(
         task_id=task.task_id, kind=task.kind, item=errand.item, spec=spec, locale=task.locale, seed=errand.seed,
-        source=found["source"], text_source=found["text_source"], seconds=errand.seconds,
-        memory_bytes=errand.memory_bytes, file_bytes=errand.file_bytes,
+        source=found["source"], text_source=found["text_source"], text_language=text_language, lacks_text=lacks_text,
+        speech=errand.speech, seconds=errand.seconds, memory_bytes=errand.memory_bytes, file_bytes=errand.file_bytes,
     )  # fmt: skip
     return job, inputs
 

@@ -10,6 +10,8 @@ import pytest
 
 from streams.cli import run
 from streams.contract.events import Item
+from streams.cores.cues import parse
+from tests.films import film
 
 ITEM = Item(item_id="ada", title="Engine", text="In 1843 Ada writes to Charles. She plans an engine.", language="en")
 
@@ -24,7 +26,7 @@ def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 def test_engines_are_listed_with_what_they_lack(here: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert run(["studio", "engines", "--json"]) == 0
     listed = json.loads(capsys.readouterr().out)["engines"]
-    assert {one["capability"] for one in listed} == {"cut", "image", "subtitles", "blurb"}
+    assert {one["capability"] for one in listed} == {"cut", "image", "subtitles", "dub", "blurb"}
     assert all(one["unavailable"] is None for one in listed)
 
 
@@ -67,3 +69,26 @@ def test_what_is_no_item_or_no_length_is_wrong_usage(here: Path, capsys: pytest.
     for arguments in (["blurb", "bad.json"], ["blurb", "none.json"], ["cut", "film.mp4", "--target", "long"]):
         assert run(["studio", *arguments]) == 2
         assert "expected" in capsys.readouterr().err
+
+
+@pytest.mark.slow
+def test_a_film_is_dubbed_and_then_heard(here: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    film(here / "film.mp4", scenes=(0, 1), frames=60)
+    (here / "lines.srt").write_text("1\n00:00:01,000 --> 00:00:03,500\nNobody has lived here since the war.\n")
+    assert run(["studio", "dub", "film.mp4", "--script", "lines.srt", "--voice", "piper", "--json"]) == 0
+    told = json.loads(capsys.readouterr().out)
+    assert told["files"][0]["path"] == "film.dub.mp4"
+    assert (told["figures"]["lines"], told["figures"]["lines_unfit"]) == (1, 0)
+    assert run(["studio", "subtitle", "film.dub.mp4", "--format", "srt", "--json"]) == 0
+    told = json.loads(capsys.readouterr().out)
+    assert told["engine"]["name"] == "whisper"
+    (cue,) = parse((here / "film.dub.subtitles.srt").read_text())
+    assert abs(cue.start_ms - 1_000) <= 200
+    assert "since the war" in " ".join(cue.text.split())
+
+
+@pytest.mark.slow
+def test_a_dub_without_a_script_is_refused(here: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    film(here / "film.mp4", scenes=(0,), frames=30)
+    assert run(["studio", "dub", "film.mp4", "--locale", "de"]) == 1
+    assert "expected a script in 'de'" in capsys.readouterr().err

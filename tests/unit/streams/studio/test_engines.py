@@ -35,13 +35,21 @@ def produce(name, workdir, *, spec=None, **changes):
 
 
 def test_every_built_in_engine_is_an_engine_of_a_capability_of_its_own():
-    assert [engine.capability for engine in engines.load()] == ["cut", "image", "subtitles", "blurb"]
+    kinds = [engine.capability for engine in engines.load()]
+    assert kinds == ["cut", "image", "subtitles", "subtitles", "dub", "blurb"]
     assert all(isinstance(engine, engines.Backend) for engine in engines.load())
     assert all(engine.available() is None for engine in engines.load())
 
 
 def test_named_engines_come_first():
-    assert [engine.name for engine in engines.load(["extract"])] == ["extract", "reel", "frame", "cues"]
+    assert [engine.name for engine in engines.load(["extract"])] == [
+        "extract",
+        "reel",
+        "frame",
+        "cues",
+        "whisper",
+        "dub",
+    ]
 
 
 @pytest.mark.parametrize("name", ["unknown", "nowhere.at:all", "streams.studio.blurb:nothing", "json:dumps"])

@@ -7,11 +7,12 @@ import contextlib
 import os
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import msgspec
 import pytest
 
-from streams.contract.events import ContentTask, Gain, Item
+from streams.contract.events import Asset, ContentTask, Gain, Item
 from streams.studio.errors import SpecError
 from streams.studio.jobs import carry_out
 from streams.studio.rendering import Errand, asset_of
@@ -161,9 +162,10 @@ async def test_a_source_outside_the_lists_is_refused(errand: ErrandOf) -> None:
     assert "studio.roots" in (outcome.reason or "")
 
 
-async def test_there_is_no_engine_for_a_dub(errand: ErrandOf) -> None:
+async def test_a_dub_of_nothing_is_refused(errand: ErrandOf) -> None:
     outcome = await carry_out(errand(task=msgspec.structs.replace(TASK, kind="dub")), deadline_s=60.0)
-    assert (outcome.refused, outcome.reason) == (True, "expected an engine for dub, got none")
+    assert outcome.refused
+    assert "expected a film" in (outcome.reason or "")
 
 
 async def test_a_call_that_is_called_off_leaves_no_process(errand: ErrandOf, tmp_path: Path) -> None:
@@ -192,3 +194,23 @@ def test_a_text_is_taken_in_the_task_s_language_and_never_in_another():
     assert asset_of(item, ("audio/",), "de") is None
     with pytest.raises(SpecError, match=r"a text in 'de' among the item's assets, got en, fr; nothing here translates"):
         asset_of(item, ("text/",), "de")
+
+
+async def test_a_task_of_a_dub_takes_what_its_item_has(errand: ErrandOf, movie: Any, tmp_path: Path) -> None:
+    script = tmp_path / "lines.vtt"
+    script.write_text("WEBVTT\n\n00:01.000 --> 00:03.500\nNobody has lived here since the war.\n")
+    assets = [
+        Asset(asset_id="f", uri=movie.path.as_uri(), media_type="video/mp4"),
+        Asset(asset_id="s", uri=script.as_uri(), media_type="text/vtt", language="en"),
+    ]
+    item = Item(item_id="i", title="Title", language="en", assets=assets)
+    roots = [str(movie.path.parent), str(tmp_path)]
+    task = msgspec.structs.replace(TASK, kind="dub", locale="en-GB")
+    outcome = await carry_out(errand(task=task, item=item, roots=roots), deadline_s=100.0)
+    assert outcome.draft is not None, outcome.reason
+    assert outcome.draft.media_type == "video/mp4"
+    assert set(outcome.inputs) == {asset.uri for asset in assets}
+    french = msgspec.structs.replace(task, locale="fr")
+    outcome = await carry_out(errand(task=french, item=item, roots=roots), deadline_s=100.0)
+    assert outcome.refused
+    assert "nothing here translates" in (outcome.reason or "")
