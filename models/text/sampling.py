@@ -52,10 +52,17 @@ class SamplingConfig:
 
 
 class Drawn(NamedTuple):
-    """``pieces`` int32 [R, most]; ``lengths`` int32 [R], before the piece that ends a text; ``steps`` taken in all."""
+    """What was drawn.
+
+    Attributes:
+      pieces: int32 [R, most], the end's id beyond a text. lengths: int32 [R], before the piece that ends a text.
+      scores: mean log-probability of each text's pieces and its end among those that may come, nats, float32 [R].
+      steps: taken in all.
+    """
 
     pieces: Int[Array, "R M"]
     lengths: Int[Array, " R"]
+    scores: Float[Array, " R"]
     steps: Int[Array, ""]
 
 
@@ -66,6 +73,7 @@ class _Loop(NamedTuple):
     is_used: Bool[Array, "R V"]
     lengths: Int[Array, " R"]
     is_over: Bool[Array, " R"]
+    total: Float[Array, " R"]
     at: Int[Array, ""]
 
 
@@ -100,6 +108,7 @@ def draw(
         is_used=jnp.zeros((rows, config.pieces), bool),
         lengths=jnp.zeros(rows, jnp.int32),
         is_over=jnp.zeros(rows, bool),
+        total=jnp.zeros(rows),
         at=jnp.int32(0),
     )
     keys = jax.vmap(functools.partial(jax.random.fold_in, key))(jnp.arange(rows))
@@ -109,12 +118,14 @@ def draw(
         return (loop.at < sampling.most) & ~loop.is_over.all()
 
     def step(loop: _Loop) -> _Loop:
+        plain = jnp.where(allowed[None], loop.logits, _NEVER)
         logits = jnp.where(allowed[None], penalised(loop.logits, loop.is_used, sampling.penalty), _NEVER)
         now = jax.vmap(lambda one: jax.random.fold_in(one, loop.at))(keys)
         drawn = jnp.where(
             loop.is_over, sampling.end, jax.vmap(functools.partial(choose, sampling=sampling))(logits, now)
         )
         is_over = loop.is_over | (drawn == sampling.end)
+        nats = jnp.take_along_axis(plain, drawn[:, None], axis=1)[:, 0] - jax.nn.logsumexp(plain, axis=1)
         states, cache = hidden_states(weights, drawn[:, None], loop.cache, length + loop.at, config=config)
         return _Loop(
             cache=cache,
@@ -123,11 +134,13 @@ def draw(
             is_used=loop.is_used.at[jnp.arange(rows), drawn].set(True),
             lengths=loop.lengths + (~is_over).astype(jnp.int32),
             is_over=is_over,
+            total=loop.total + jnp.where(loop.is_over, 0.0, nats),
             at=loop.at + 1,
         )
 
     end = jax.lax.while_loop(goes_on, step, begin)
-    return Drawn(end.pieces, end.lengths, end.at)
+    counted = jnp.minimum(end.lengths + 1, sampling.most).astype(jnp.float32)
+    return Drawn(end.pieces, end.lengths, end.total / counted, end.at)
 
 
 def penalised(logits: Float[Array, "R V"], is_used: Bool[Array, "R V"], penalty: float) -> Float[Array, "R V"]:

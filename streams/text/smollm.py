@@ -1,0 +1,139 @@
+"""SmolLM2 as a writer: a conversation as pieces, several answers to it at a time, the same for the same seed."""
+
+from __future__ import annotations
+
+import dataclasses
+import functools
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+from typing import Final, Literal, NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from numpy.typing import NDArray
+
+from models.text.bpe import Bpe
+from models.text.decoder import DecoderConfig, DecoderWeights, decoder_weights
+from models.text.gguf import Gguf
+from models.text.sampling import SamplingConfig, draw
+from streams.errors import TextEncoderError
+from streams.text.files import SMOLLM, SMOLLM_FILE, read_checked
+
+PROMPTS: Final = (256, 512, 1024)
+"""Pieces that a prompt is padded to; a longer one is refused. One compilation each, at its first use."""
+BETWEEN: Final = (".", ",", "!", "?", ";", ":", "'s", " -")
+_BEGIN, _END = "<|im_start|>", "<|im_end|>"
+_PLAIN: Final = 1
+"""Kind of a piece that stands for text, in the file's list of kinds."""
+
+
+class Turn(NamedTuple):
+    """One part of a conversation."""
+
+    role: Literal["system", "user", "assistant"]
+    text: str
+
+
+class Answer(NamedTuple):
+    """What was written: the text, and how likely the model finds it, nats a piece."""
+
+    text: str
+    score: float
+
+
+class _Loaded(NamedTuple):
+    config: DecoderConfig
+    weights: DecoderWeights
+    bpe: Bpe
+    begin: int
+    end: int
+
+
+class Writer:
+    """The language model; its file is read at the first question.
+
+    Args:
+      folder: has the file, see `streams.text.files.find_files`.
+      sampling: how answers are drawn; how many is its ``rows``.
+    """
+
+    def __init__(self, folder: Path, *, sampling: SamplingConfig | None = None) -> None:
+        self._folder = folder
+        self._sampling = sampling or SamplingConfig()
+        self.written_count = 0
+        """Pieces of all answers so far."""
+        self.step_count = 0
+        """Steps that the network took for them."""
+
+    @functools.cached_property
+    def _loaded(self) -> _Loaded:
+        return loaded(read_checked(self._folder, SMOLLM_FILE, SMOLLM))
+
+    def only(self, words: Iterable[str]) -> NDArray[np.bool_]:
+        """Which pieces spell these words, at a text's beginning, a sentence's, or inside one, and what stands between.
+
+        Raises:
+          TextEncoderError: the file is gone or another.
+        """
+        held = self._loaded
+        forms = {form for word in words for form in (word, word[:1].upper() + word[1:])}
+        forms |= {f" {form}" for form in forms} | set(BETWEEN)
+        may = np.zeros(held.config.pieces, bool)
+        may[[one for form in forms for one in held.bpe.ids(form)]] = True
+        return may
+
+    def answers(self, turns: Sequence[Turn], *, seed: int, may: NDArray[np.bool_] | None = None) -> list[Answer]:
+        """Answers to a conversation, those first that the model finds likeliest.
+
+        Args:
+          turns: what was said so far; what looks like a mark in it is text.
+          may: which pieces an answer may have; None: every one that is text.
+
+        Raises:
+          TextEncoderError: the file is gone or another, or the conversation is too long.
+        """
+        held = self._loaded
+        ids = prompt_of(turns, held.bpe, begin=held.begin, end=held.end)
+        width = next((one for one in PROMPTS if len(ids) <= one), None)
+        if width is None:
+            raise TextEncoderError(f"expected a prompt of at most {PROMPTS[-1]} pieces, got {len(ids)}; shorten it")
+        padded = np.zeros(width, np.int32)
+        padded[: len(ids)] = ids
+        allowed = np.array([one not in held.bpe.marks for one in range(held.config.pieces)])
+        if may is not None:
+            allowed &= may
+        drawn = draw(
+            held.weights, jnp.asarray(padded), jnp.int32(len(ids)), jnp.asarray(allowed), jax.random.key(seed),
+            config=held.config, sampling=dataclasses.replace(self._sampling, end=held.end),
+        )  # fmt: skip
+        lengths = np.asarray(drawn.lengths).tolist()
+        self.written_count += sum(lengths)
+        self.step_count += int(drawn.steps)
+        rows = zip(np.asarray(drawn.pieces).tolist(), lengths, np.asarray(drawn.scores).tolist(), strict=True)
+        answers = [Answer(held.bpe.text(row[:length]), score) for row, length, score in rows]
+        return sorted(answers, key=lambda one: -one.score)
+
+
+def loaded(content: bytes) -> _Loaded:
+    """Network and vocabulary out of the file's bytes; the sizes that it names are those that its arrays must have."""
+    file = Gguf(content)
+    meta = file.meta
+    config = DecoderConfig(
+        layers=meta["llama.block_count"], dim=meta["llama.embedding_length"],
+        heads=meta["llama.attention.head_count"], groups=meta["llama.attention.head_count_kv"],
+        inner=meta["llama.feed_forward_length"], pieces=meta["llama.vocab_size"], places=meta["llama.context_length"],
+        epsilon=meta["llama.attention.layer_norm_rms_epsilon"], base=meta["llama.rope.freq_base"],
+    )  # fmt: skip
+    pieces = meta["tokenizer.ggml.tokens"]
+    marks = np.flatnonzero(np.asarray(meta["tokenizer.ggml.token_type"]) != _PLAIN).tolist()
+    bpe = Bpe(pieces, meta["tokenizer.ggml.merges"], marks)
+    return _Loaded(config, decoder_weights(file, config), bpe, pieces.index(_BEGIN), pieces.index(_END))
+
+
+def prompt_of(turns: Sequence[Turn], bpe: Bpe, *, begin: int, end: int) -> list[int]:
+    """Ids of a conversation in the form that the model was taught, up to where its answer begins."""
+    ids: list[int] = []
+    for turn in turns:
+        ids += [begin, *bpe.ids(f"{turn.role}\n{turn.text}"), end, *bpe.ids("\n")]
+    return [*ids, begin, *bpe.ids("assistant\n")]
