@@ -36,13 +36,16 @@ def studio() -> None:
 def engines(config: Path | None, as_json: bool) -> int:
     """The engines in the order in which they are tried, and why one is not available."""
     from streams.studio import engines as registry
+    from streams.studio.means import means_of
+
+    settings = settings_of(config=config)
 
     found = [
         {
             "name": engine.name, "version": engine.version, "capability": engine.capability,
             "requires": engine.requires, "licence": engine.licence, "unavailable": engine.available(),
         }
-        for engine in registry.load(settings_of(config=config).studio.engines)
+        for engine in registry.load(settings.studio.engines, means_of(settings))
     ]  # fmt: skip
     if as_json:
         print_json({"engines": found})
@@ -146,9 +149,11 @@ def _make(
     from streams.contract import ids
     from streams.contract.events import ContentTask, Gain
     from streams.cores.render import seed_of
+    from streams.studio.means import means_of
     from streams.studio.rendering import Errand
 
-    settings = settings_of(config=config).studio
+    whole = settings_of(config=config)
+    settings = whole.studio
     roots = []
     for name, path in (("source", film), ("text_source", text)):
         if path is not None:
@@ -161,7 +166,7 @@ def _make(
         errand = Errand(
             task=task, item=item, workdir=str(Path(folder) / "work"), seed=seed_of(settings.seed, task_id), roots=roots,
             engines=list(settings.engines), seconds=float(settings.deadline_s), memory_bytes=settings.memory_mb << 20,
-            file_bytes=settings.file_mb << 20,
+            file_bytes=settings.file_mb << 20, means=means_of(whole),
         )  # fmt: skip
         outcome = _render(errand, float(settings.deadline_s), kind)
         made: list[Path] = []

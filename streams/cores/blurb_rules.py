@@ -12,6 +12,7 @@ from typing import Final, NamedTuple
 
 from streams.contract.events import Item
 from streams.cores import blurb
+from streams.cores import blurb_prompts as prompts
 from streams.cores.blurb_words import CLAIMS, COARSE, FIRST_PERSON, FUNCTION, MOODS, NEUTRAL, NUMBERS, PEOPLE
 
 LEAST_CHARS: Final = 40
@@ -25,7 +26,6 @@ LONGEST_ENDING: Final = 4
 _PLAIN: Final = re.compile(r"[\w\s.,;:!?'’…()&-]*", re.UNICODE)
 _END: Final = re.compile(r"[.!?…](?=\s|$)")
 _VOWEL_AS_CONSONANT: Final = re.compile(r"one|once|uni|us[eu]|eu|ut")
-_YEAR: Final = re.compile(r"\s*\((\d{4})\)\s*$")
 
 
 class Verdict(NamedTuple):
@@ -123,7 +123,7 @@ def trimmed(text: str, most_chars: int) -> str:
 
 
 def vocabulary(item: Item) -> frozenset[str]:
-    """Words in lower case that say nothing of an item but what its tags say: the commonest, those of moods, the tags'."""
+    """Words in lower case that tell nothing of an item but its tags: the commonest, those of moods, the tags' own."""
     return ((FUNCTION | NEUTRAL) - (NUMBERS | PEOPLE | CLAIMS | FIRST_PERSON)) | _moods(item)
 
 
@@ -151,30 +151,8 @@ def swapped(text: str, item: Item) -> list[str]:
 
 def words_for(item: Item) -> frozenset[str]:
     """The words that a writer who makes things up may use about an item, names as the record writes them."""
-    record = " ".join([title_of(item)[0], item.text, " ".join(item.tags), item.creator or ""])
+    record = " ".join([prompts.title_of(item)[0], item.text, " ".join(item.tags), item.creator or ""])
     return vocabulary(item) | frozenset(blurb.words_of(record))
-
-
-def title_of(item: Item) -> tuple[str, str]:
-    """An item's title without the year that stands at its end in brackets, and that year, or nothing."""
-    title = " ".join(item.title.split())
-    year = _YEAR.search(title)
-    return (title, "") if year is None else (title[: year.start()], year[1])
-
-
-def facts(item: Item, *, most_chars: int = 900) -> str:
-    """The record in lines, for a writer to go by."""
-    title, year = title_of(item)
-    lines = [f"Title: {title}"]
-    if year:
-        lines.append(f"Year: {year}")
-    if item.tags:
-        lines.append(f"Tags: {', '.join(item.tags[:6]).lower()}")
-    if item.creator:
-        lines.append(f"By: {item.creator}")
-    if item.text:
-        lines.append(f"Text: {' '.join(item.text.split())[:most_chars]}")
-    return "\n".join(lines)
 
 
 def _moods(item: Item) -> frozenset[str]:
@@ -190,3 +168,20 @@ def _is_kin(word: str, other: str) -> bool:
 
 def _names(expected: str, found: Sequence[str]) -> str:
     return f"{expected}, got {', '.join(found[:5]) or 'none else'}"
+
+
+def why_not_english(item: Item, locale: str | None, *, translates: bool = False) -> str | None:
+    """Why a writer of English may not write about an item for a locale; None: it may.
+
+    Args:
+      locale: who it is for; None: whoever the item is for. Where neither says a language, it is taken for English.
+      translates: whether the writer reads other languages.
+    """
+    own, wanted = blurb.language_of(item.language), blurb.language_of(locale or item.language)
+    if wanted not in ("", "en"):
+        return (
+            f"expected an audience that reads English, got {wanted!r}; the rules that its texts are held to are English"
+        )
+    if item.text and own not in ("", "en") and not translates:
+        return f"expected a record in English, got one in {own!r}; this engine does not translate"
+    return None

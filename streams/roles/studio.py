@@ -28,6 +28,7 @@ from streams.roles.decoding import letter_for
 from streams.settings import Settings
 from streams.studio import engines
 from streams.studio.jobs import carry_out
+from streams.studio.means import means_of
 from streams.studio.rendering import Errand, Outcome
 from streams.studio.store import Aside, Store, Stored
 from streams.transport.broadcast import BroadcastReader
@@ -64,7 +65,8 @@ class StudioRole:
     def __init__(self, settings: Settings, *, is_embedded: bool = False) -> None:
         self.settings = settings
         self.wishes = settings.studio
-        engines.load(self.wishes.engines)  # a wrong name stops the start, not the first task
+        self.means = means_of(settings)
+        engines.load(self.wishes.engines, self.means)  # a wrong name stops the start, not the first task
         self.connection = connection_of(settings, is_embedded=is_embedded)
         self.names = {spec.name: topics.topic_name(settings.prefix, spec.name) for spec in topics.TOPICS}
         self.store = Store(self.wishes.store_dir)
@@ -259,7 +261,7 @@ class StudioRole:
             task=task, item=item, workdir=str(self.aside.folder / task.task_id[:64].replace("/", "-")),
             seed=render.seed_of(wishes.seed, task.task_id), roots=list(wishes.roots), hosts=list(wishes.hosts),
             engines=list(wishes.engines), seconds=float(wishes.deadline_s), memory_bytes=wishes.memory_mb << 20,
-            file_bytes=wishes.file_mb << 20,
+            file_bytes=wishes.file_mb << 20, means=self.means,
         )  # fmt: skip
         try:
             return await self._kept(task, await carry_out(errand, deadline_s=float(wishes.deadline_s)))

@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import dataclasses
-import functools
 from collections.abc import Iterable, Sequence
-from pathlib import Path
-from typing import Final, Literal, NamedTuple
+from typing import Final, NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -17,8 +15,8 @@ from models.text.bpe import Bpe
 from models.text.decoder import DecoderConfig, DecoderWeights, decoder_weights
 from models.text.gguf import Gguf
 from models.text.sampling import SamplingConfig, draw
+from streams.cores.blurb_prompts import Turn
 from streams.errors import TextEncoderError
-from streams.text.files import SMOLLM, SMOLLM_FILE, read_checked
 
 PROMPTS: Final = (256, 512, 1024)
 """Pieces that a prompt is padded to; a longer one is refused. One compilation each, at its first use."""
@@ -26,13 +24,6 @@ BETWEEN: Final = (".", ",", "!", "?", ";", ":", "'s", " -")
 _BEGIN, _END = "<|im_start|>", "<|im_end|>"
 _PLAIN: Final = 1
 """Kind of a piece that stands for text, in the file's list of kinds."""
-
-
-class Turn(NamedTuple):
-    """One part of a conversation."""
-
-    role: Literal["system", "user", "assistant"]
-    text: str
 
 
 class Answer(NamedTuple):
@@ -51,32 +42,27 @@ class _Loaded(NamedTuple):
 
 
 class Writer:
-    """The language model; its file is read at the first question.
+    """The language model.
 
     Args:
-      folder: has the file, see `streams.text.files.find_files`.
-      sampling: how answers are drawn; how many is its ``rows``.
+      content: of its file, see `streams.text.files`.
+      sampling: how answers are drawn; how many is its ``rows``. Which piece ends one is the file's to say.
+
+    Raises:
+      ModelError: it is not the file of such a model.
     """
 
-    def __init__(self, folder: Path, *, sampling: SamplingConfig | None = None) -> None:
-        self._folder = folder
-        self._sampling = sampling or SamplingConfig()
+    def __init__(self, content: bytes, *, sampling: SamplingConfig | None = None) -> None:
+        self._held = _loaded(content)
+        self._sampling = dataclasses.replace(sampling or SamplingConfig(), end=self._held.end)
         self.written_count = 0
         """Pieces of all answers so far."""
         self.step_count = 0
         """Steps that the network took for them."""
 
-    @functools.cached_property
-    def _loaded(self) -> _Loaded:
-        return loaded(read_checked(self._folder, SMOLLM_FILE, SMOLLM))
-
     def only(self, words: Iterable[str]) -> NDArray[np.bool_]:
-        """Which pieces spell these words, at a text's beginning, a sentence's, or inside one, and what stands between.
-
-        Raises:
-          TextEncoderError: the file is gone or another.
-        """
-        held = self._loaded
+        """Which pieces spell these words, at a text's beginning, a sentence's, or inside one, and what stands between."""
+        held = self._held
         forms = {form for word in words for form in (word, word[:1].upper() + word[1:])}
         forms |= {f" {form}" for form in forms} | set(BETWEEN)
         may = np.zeros(held.config.pieces, bool)
@@ -91,9 +77,9 @@ class Writer:
           may: which pieces an answer may have; None: every one that is text.
 
         Raises:
-          TextEncoderError: the file is gone or another, or the conversation is too long.
+          TextEncoderError: the conversation is too long.
         """
-        held = self._loaded
+        held = self._held
         ids = prompt_of(turns, held.bpe, begin=held.begin, end=held.end)
         width = next((one for one in PROMPTS if len(ids) <= one), None)
         if width is None:
@@ -105,7 +91,7 @@ class Writer:
             allowed &= may
         drawn = draw(
             held.weights, jnp.asarray(padded), jnp.int32(len(ids)), jnp.asarray(allowed), jax.random.key(seed),
-            config=held.config, sampling=dataclasses.replace(self._sampling, end=held.end),
+            config=held.config, sampling=self._sampling,
         )  # fmt: skip
         lengths = np.asarray(drawn.lengths).tolist()
         self.written_count += sum(lengths)
@@ -115,7 +101,7 @@ class Writer:
         return sorted(answers, key=lambda one: -one.score)
 
 
-def loaded(content: bytes) -> _Loaded:
+def _loaded(content: bytes) -> _Loaded:
     """Network and vocabulary out of the file's bytes; the sizes that it names are those that its arrays must have."""
     file = Gguf(content)
     meta = file.meta
