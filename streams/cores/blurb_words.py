@@ -67,21 +67,21 @@ COARSE: Final = _words(
 )
 """Never in a blurb, save where the record itself has the word."""
 NEUTRAL: Final = _words(
-    "film story tale drama adventure journey look world life moment moments way time evening night screen start "
-    "end mood tone feeling feelings heart side edge turn turns twist twists touch sense spirit style mix blend "
-    "ride pleasure treat worth something someone anyone lives times about always never ever still even really "
-    "truly simply just too very much many little big great good fine rich deep bold bright dark light warm cold "
-    "quiet loud slow fast quick sharp soft hard strong gentle tender moving gripping thrilling tense intense "
-    "playful clever smart fresh strange wild honest simple beautiful lovely striking vivid haunting lively "
-    "stylish powerful unforgettable memorable surprising exciting curious captivating compelling engaging "
-    "entertaining absorbing atmospheric emotional thoughtful touching charming delightful full mixed told tells "
-    "tell brings bring bringing takes take taking keeps keep keeping leads lead leading leaves leave leaving "
-    "makes make making gives give giving goes going go comes coming filled packed made set lets let pulls pull "
-    "holds hold shows show showing explores explore exploring offers offer promises promise carries carry sit "
-    "seat back enjoy watch watching see seeing feel feels follow follows following begins begin beginning ends "
-    "ending wait waits waiting find finds finding meet meets long short first last best every minute want wants "
-    "need needs fans fan viewers viewer audience audiences lovers love loves old new classic kind piece part "
-    "heartfelt mind eyes breath away through along across around down off there where when"
+    "film story tale journey look world life moment moments way time evening night screen start end mood tone "
+    "feeling feelings heart side edge turn turns twist twists touch sense spirit style mix blend ride pleasure "
+    "treat worth something someone anyone lives times about always never ever still even really truly simply just "
+    "too very much many little big great good fine rich deep bold bright dark light warm cold quiet loud slow "
+    "fast quick sharp soft hard strong gentle tender moving gripping thrilling tense intense playful clever smart "
+    "fresh strange wild honest simple beautiful lovely striking vivid haunting lively stylish powerful "
+    "unforgettable memorable surprising exciting curious captivating compelling engaging entertaining absorbing "
+    "atmospheric emotional thoughtful touching charming delightful full mixed told tells tell brings bring "
+    "bringing takes take taking keeps keep keeping leads lead leading leaves leave leaving makes make making "
+    "gives give giving goes going go comes coming filled packed made set lets let pulls pull holds hold shows "
+    "show showing explores explore exploring offers offer promises promise carries carry sit seat back enjoy "
+    "watch watching see seeing feel feels follow follows following begins begin beginning ends ending wait waits "
+    "waiting find finds finding meet meets long short first last best every minute want wants need needs fans fan "
+    "viewers viewer audience audiences old new classic kind piece part heartfelt mind eyes breath away through "
+    "along across around down off there where when"
 )
 """Words that say how a work feels and nothing of what happens in it."""
 MOODS: Final = {
@@ -102,7 +102,7 @@ MOODS: Final = {
     "musical": _words("music musical song songs dance dances melody rhythm stage"),
     "mystery": _words("mystery mysteries mysterious secret secrets puzzle clues riddle hidden unknown suspense"),
     "news": _words("news"),
-    "romance": _words("romance romantic love passion longing hearts desire kiss"),
+    "romance": _words("romance romantic love loves passion longing hearts desire kiss"),
     "sci-fi": _words("sci-fi science fiction future futuristic space technology imagination unknown"),
     "science fiction": _words("sci-fi science fiction future futuristic space technology imagination unknown"),
     "short": _words("short brief"),

@@ -55,13 +55,19 @@ class Writer:
     def __init__(self, content: bytes, *, sampling: SamplingConfig | None = None) -> None:
         self._held = _loaded(content)
         self._sampling = dataclasses.replace(sampling or SamplingConfig(), end=self._held.end)
-        self.written_count = 0
-        """Pieces of all answers so far."""
-        self.step_count = 0
-        """Steps that the network took for them."""
+
+    @property
+    def config(self) -> DecoderConfig:
+        """Sizes of the network."""
+        return self._held.config
+
+    @property
+    def weights(self) -> DecoderWeights:
+        """What the network knows."""
+        return self._held.weights
 
     def only(self, words: Iterable[str]) -> NDArray[np.bool_]:
-        """Which pieces spell these words, at a text's beginning, a sentence's, or inside one, and what stands between."""
+        """Which pieces spell these words, where a text or sentence begins and inside one, and what goes between."""
         held = self._held
         forms = {form for word in words for form in (word, word[:1].upper() + word[1:])}
         forms |= {f" {form}" for form in forms} | set(BETWEEN)
@@ -94,8 +100,6 @@ class Writer:
             config=held.config, sampling=self._sampling,
         )  # fmt: skip
         lengths = np.asarray(drawn.lengths).tolist()
-        self.written_count += sum(lengths)
-        self.step_count += int(drawn.steps)
         rows = zip(np.asarray(drawn.pieces).tolist(), lengths, np.asarray(drawn.scores).tolist(), strict=True)
         answers = [Answer(held.bpe.text(row[:length]), score) for row, length, score in rows]
         return sorted(answers, key=lambda one: -one.score)
