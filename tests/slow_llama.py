@@ -11,7 +11,20 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from models.text.bpe import CHARACTER_OF
+
 F64 = npt.NDArray[np.float64]
+TINY_PIECES = [
+    "<|endoftext|>",
+    "<|im_start|>",
+    "<|im_end|>",
+    *CHARACTER_OF.values(),
+    "Ġa",
+    "he",
+    *map(str, range(100, 127)),
+]
+"""A vocabulary for a small model: marks, every byte, two joined pieces, and pieces that no text is made of."""
+TINY_MERGES = ["Ġ a", "h e"]
 
 
 def random_arrays(
@@ -102,3 +115,17 @@ def gguf_bytes(meta: Mapping[str, Any], arrays: Mapping[str, tuple[tuple[int, ..
         head += text(name) + struct.pack(f"<I{len(shape)}QIQ", len(shape), *shape[::-1], form, len(body))
         body += held + b"\0" * (-len(held) % 32)
     return head + b"\0" * (-len(head) % 32) + body
+
+
+def tiny_model() -> bytes:
+    """A file as SmolLM2's, of one random layer and `TINY_PIECES`."""
+    sizes = {"layers": 1, "dim": 32, "heads": 4, "groups": 2, "inner": 32, "pieces": len(TINY_PIECES)}
+    meta = {
+        "llama.block_count": 1, "llama.embedding_length": 32, "llama.attention.head_count": 4,
+        "llama.attention.head_count_kv": 2, "llama.feed_forward_length": 32, "llama.vocab_size": len(TINY_PIECES),
+        "llama.context_length": 2048, "llama.rope.freq_base": 10_000, "llama.attention.layer_norm_rms_epsilon": 1,
+        "tokenizer.ggml.tokens": TINY_PIECES, "tokenizer.ggml.merges": TINY_MERGES,
+        "tokenizer.ggml.token_type": [3, 3, 3, *[1] * (len(TINY_PIECES) - 3)],
+    }  # fmt: skip
+    arrays = random_arrays(**sizes, seed=3)
+    return gguf_bytes(meta, {name: (one.shape, 0, one.tobytes()) for name, one in arrays.items()})

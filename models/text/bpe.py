@@ -16,8 +16,9 @@ from typing import Final
 
 from models.errors import ConfigError
 
-_WORD: Final = re.compile(r"[0-9]|'s|'t|'re|'ve|'m|'ll|'d| ?[A-Za-z]+| ?[^\sA-Za-z0-9]+|\s+(?!\S)|\s+", re.ASCII)
-"""On a shadow of the text in which each character stands for its class."""
+_WORD: Final = re.compile(r"[0-9]|'s|'t|'re|'ve|'m|'ll|'d| ?[A-Za-z]+| ?[^\sA-Za-z0-9]+|\s+(?![^\s0-9])|\s+", re.ASCII)
+"""On a shadow of the text in which each character stands for its class. Digits are cut off before the rest is looked
+at, so that space before one ends there, as at the end of a text."""
 _CLASS: Final = {"L": "x", "N": "0", "Z": "\t"}
 
 

@@ -162,7 +162,8 @@ def _moods(item: Item) -> frozenset[str]:
 
 def _is_kin(word: str, other: str) -> bool:
     """Whether two words are one but for an ending: "scatters" and "scatter", "carried" and "carry"."""
-    stem = max(LEAST_STEM, min(len(word), len(other)) - 1)
+    short = min(len(word), len(other))
+    stem = max(LEAST_STEM, short - (2 if short > 6 else 1))
     return word == other or (word[:stem] == other[:stem] and max(len(word), len(other)) - stem <= LONGEST_ENDING)
 
 

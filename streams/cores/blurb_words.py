@@ -81,7 +81,7 @@ NEUTRAL: Final = _words(
     "watch watching see seeing feel feels follow follows following begins begin beginning ends ending wait waits "
     "waiting find finds finding meet meets long short first last best every minute want wants need needs fans fan "
     "viewers viewer audience audiences old new classic kind piece part heartfelt mind eyes breath away through "
-    "along across around down off there where when"
+    "along across around down off there where when starts stay stays"
 )
 """Words that say how a work feels and nothing of what happens in it."""
 MOODS: Final = {

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import http.client
 import ssl
 from collections.abc import Iterator
@@ -110,8 +111,8 @@ def ask(endpoint: Endpoint, question: dict[str, Any], *, timeout_s: float) -> st
     try:
         path = f"{parts.path.rstrip('/')}/chat/completions"
         connection.request("POST", path, body=msgspec.json.encode(question), headers=headers)
-        response = connection.getresponse()
-        body = response.read(MOST_BYTES + 1)
+        with contextlib.closing(connection.getresponse()) as response:
+            body = response.read(MOST_BYTES + 1)
     except (OSError, http.client.HTTPException) as error:
         raise EngineError(
             f"expected an answer of {parts.hostname}, got {type(error).__name__}; is it there?"

@@ -8,6 +8,7 @@ from pathlib import Path
 from streams.contract.events import ContentKind
 from streams.cores import blurb, blurb_prompts, blurb_rules
 from streams.errors import TextEncoderError
+from streams.replay.fetch import PublicLog
 from streams.studio import footage, written
 from streams.studio.engines import Draft, Job
 from streams.studio.errors import EngineError, SpecError
@@ -23,19 +24,20 @@ class SmolLM:
     capability: ContentKind = "blurb"
     requires = "the weights of SmolLM2: `marquee fetch smollm`, 93 MB"
     licence = "Apache-2.0"
-    weights_sha256 = SMOLLM.files[SMOLLM_FILE]
 
-    def __init__(self, means: Means | None = None) -> None:
+    def __init__(self, means: Means | None = None, model: PublicLog = SMOLLM) -> None:
         self.means = means or Means()
+        self.model = model
+        self.weights_sha256 = model.files[SMOLLM_FILE]
 
     def equipped(self, means: Means) -> SmolLM:
         """The engine that looks for its weights there."""
-        return SmolLM(means)
+        return SmolLM(means, self.model)
 
     def available(self) -> str | None:
         """Whether the weights are on this machine."""
         if self._folder() is None:
-            return f"expected the weights of SmolLM2 on this machine, got none; {how_to_get(SMOLLM)}"
+            return f"expected the weights of SmolLM2 on this machine, got none; {how_to_get(self.model)}"
         return None
 
     def produce(self, job: Job, workdir: Path) -> Draft:
@@ -54,7 +56,7 @@ class SmolLM:
         from streams.text.smollm import Writer  # brings JAX
 
         try:
-            writer = Writer(read_checked(folder, SMOLLM_FILE, SMOLLM))
+            writer = Writer(read_checked(folder, SMOLLM_FILE, self.model))
             answers = writer.answers(
                 blurb_prompts.conversation(job.item), seed=job.seed,
                 may=writer.only(blurb_rules.words_for(job.item)),
@@ -65,7 +67,7 @@ class SmolLM:
         return written.first_fit(texts, job.item, workdir, most_chars=most, is_closed=True)
 
     def _folder(self) -> Path | None:
-        return find_files(Path(self.means.models_dir or os.devnull), SMOLLM)
+        return find_files(Path(self.means.models_dir or os.devnull), self.model)
 
 
 smollm = SmolLM()

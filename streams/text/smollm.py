@@ -113,7 +113,7 @@ def _loaded(content: bytes) -> _Loaded:
         layers=meta["llama.block_count"], dim=meta["llama.embedding_length"],
         heads=meta["llama.attention.head_count"], groups=meta["llama.attention.head_count_kv"],
         inner=meta["llama.feed_forward_length"], pieces=meta["llama.vocab_size"], places=meta["llama.context_length"],
-        epsilon=meta["llama.attention.layer_norm_rms_epsilon"], base=meta["llama.rope.freq_base"],
+        epsilon=float(meta["llama.attention.layer_norm_rms_epsilon"]), base=float(meta["llama.rope.freq_base"]),
     )  # fmt: skip
     pieces = meta["tokenizer.ggml.tokens"]
     marks = np.flatnonzero(np.asarray(meta["tokenizer.ggml.token_type"]) != _PLAIN).tolist()

@@ -23,6 +23,8 @@ MERGES = [
     "Ġth e",
     "Ã ©",
     "' t",
+    "Ġ Ġ",
+    "ĠĠ Ġ",
 ]
 PIECES = ["<|end|>", *CHARACTER_OF.values(), *(merge.replace(" ", "") for merge in MERGES)]
 BPE = Bpe(PIECES, MERGES, marks=[0])
@@ -53,6 +55,7 @@ def test_pieces_by_hand():
         ("It's 2012, they'll!", ["It", "'s", " ", "2", "0", "1", "2", ",", " they", "'ll", "!"]),
         ("  a\n\n b ", [" ", " a", "\n\n", " b", " "]),
         ("Café naïve東京", ["Café", " naïve東京"]),
+        ("a   5  b", ["a", "   ", "5", " ", " b"]),
         ("a_b ½", ["a", "_", "b", " ", "½"]),
     ],
 )
