@@ -80,7 +80,7 @@ def endpoint(server: Server) -> Endpoint:
 
 
 def job(**changes: Any) -> Job:
-    return Job(**{"task_id": "t", "kind": "blurb", "item": ITEM, "seed": 7} | changes)
+    return Job(task_id="t", kind="blurb", item=ITEM, seed=7, **changes)
 
 
 # --- chat ---------------------------------------------------------------------------------------------------------
