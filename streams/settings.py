@@ -18,6 +18,7 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import Any, Final, Self, TypeVar
 
+from streams.chat_settings import ChatSettings
 from streams.contract import rules
 from streams.errors import SettingsError
 from streams.setting_kinds import (
@@ -49,8 +50,6 @@ OTHER_VARIABLES: Final = frozenset({FILE_VARIABLE, "MARQUEE_NO_KAFKA"})
 """``MARQUEE_*`` variables that are no settings: where the file is; and the test suite's, to go without a broker."""
 ADDRESSES: Final = re.compile(r"[^\s,:/]+:\d{1,5}(,[^\s,:/]+:\d{1,5})*|\[[0-9a-fA-F:]+\]:\d{1,5}")
 HOST: Final = re.compile(r"[a-z0-9]([a-z0-9.-]{0,251}[a-z0-9])?")
-ADDRESS_OF_CHAT: Final = re.compile(r"https?://[A-Za-z0-9.-]{1,253}(:\d{1,5})?(/[A-Za-z0-9._~/-]{0,200})?")
-LOOPBACK: Final = re.compile(r"http://(127\.\d+\.\d+\.\d+|localhost)(?=[:/]|$)")
 MAY_REWATCH: Final = tuple(sorted(rules.ACTION_WORDS - rules.HIDING_ACTIONS))
 
 
@@ -170,7 +169,7 @@ class SlateSettings(Checked):
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
-class StudioSettings(Checked):
+class StudioSettings(ChatSettings):
     """Where the studio reads and writes, and what a render may use.
 
     Attributes:
@@ -183,8 +182,6 @@ class StudioSettings(Checked):
       memory_mb: of each process of a render. file_mb: largest file that it may read or write.
       waiting: tasks held in memory before partitions pause.
       seed: of every random choice, with the task's id.
-      chat_url: a server of OpenAI's chat protocol, up to ``/v1``; empty: none is asked. chat_model: its name there.
-      chat_key, chat_key_file: sent as a bearer, itself or in a file.
     """
 
     store_dir: Path = folder("marquee-data/assets")  # noqa: RUF009 - an immutable value
@@ -199,33 +196,6 @@ class StudioSettings(Checked):
     file_mb: int = whole(8_192, least=1)
     waiting: int = whole(64, least=1, most=10_000)
     seed: int = whole(0, least=0, most=2**31 - 1)
-    chat_url: str = text("", expected="an http or https address, or empty", accepts=lambda one: (
-        not one or ADDRESS_OF_CHAT.fullmatch(one) is not None
-    ))  # fmt: skip
-    chat_model: str = text("", expected="a text")
-    chat_key: Secret = secret()  # noqa: RUF009 - an immutable value
-    chat_key_file: Path | None = optional_file()  # noqa: RUF009 - an immutable value
-
-    def __post_init__(self) -> None:
-        super().__post_init__()
-        if self.chat_url and not self.chat_model:
-            raise SettingsError("studio.chat_model must be given with studio.chat_url, got none; name the model")
-        if self.chat_key and self.chat_key_file is not None:
-            raise SettingsError("studio.chat_key and studio.chat_key_file must not both be given; remove the key")
-        has_key = bool(self.chat_key) or self.chat_key_file is not None
-        if has_key and self.chat_url.startswith("http:") and LOOPBACK.match(self.chat_url) is None:
-            raise SettingsError(
-                "studio.chat_url must begin with https:// where a key is sent to another machine, got http://; "
-                "remove the key or use https"
-            )
-
-    def read_chat_key(self) -> Secret:
-        """The key, out of its file where it has one.
-
-        Raises:
-          SettingsError: the file cannot be read, or is no key.
-        """
-        return self.chat_key if self.chat_key_file is None else read_secret(self.chat_key_file)
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
