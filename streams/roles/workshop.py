@@ -21,6 +21,7 @@ from streams.cores import render
 from streams.errors import StoreError
 from streams.settings import Settings
 from streams.studio.jobs import carry_out
+from streams.studio.means import means_of
 from streams.studio.rendering import Errand, Outcome
 from streams.studio.speech_means import means_of_speech
 from streams.studio.store import Aside, Stored, open_assets
@@ -37,7 +38,8 @@ class Workshop:
     """One worker's store, its corner, and what its renders may use."""
 
     def __init__(self, settings: Settings) -> None:
-        self.wishes, self.speech = settings.studio, means_of_speech(settings.speech)
+        self.wishes = settings.studio
+        self.means, self.speech = means_of(settings), means_of_speech(settings.speech)
         self.store = open_assets(self.wishes.store_dir, local=settings.cache_dir / "studio")
         self.aside = Aside(self.store.corners)
         self._alone = asyncio.Lock()
@@ -89,7 +91,7 @@ class Workshop:
         errand = Errand(
             task=task, item=item, workdir=str(self.aside.folder / task.task_id[:64].replace("/", "-")),
             seed=render.seed_of(wishes.seed, task.task_id), roots=list(wishes.roots), hosts=list(wishes.hosts),
-            engines=list(wishes.engines), speech=self.speech, seconds=float(wishes.deadline_s),
+            engines=list(wishes.engines), means=self.means, speech=self.speech, seconds=float(wishes.deadline_s),
             memory_bytes=wishes.memory_mb << 20, file_bytes=wishes.file_mb << 20, environment=list(wishes.environment),
         )  # fmt: skip
         try:

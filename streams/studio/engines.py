@@ -12,6 +12,7 @@ import msgspec
 from streams.contract.events import ContentKind, Item
 from streams.errors import SettingsError
 from streams.studio.checks import Check
+from streams.studio.means import Means
 from streams.studio.media import Limits
 from streams.studio.speech_means import SpeechMeans
 
@@ -21,6 +22,8 @@ BUILT_IN: Final = (
     "streams.studio.subtitles:cues",
     "streams.studio.subtitles:whisper",
     "streams.studio.dub:dub",
+    "streams.studio.chat:chat",
+    "streams.studio.smollm:smollm",
     "streams.studio.blurb:extract",
 )
 
@@ -106,18 +109,30 @@ class Backend(Protocol):
         """
 
 
-def load(names: Sequence[str] = ()) -> list[Backend]:
+@runtime_checkable
+class Equippable(Backend, Protocol):
+    """An engine that uses something of the installation beside what is installed."""
+
+    def equipped(self, means: Means) -> Backend:
+        """The same engine with these means."""
+
+
+def load(names: Sequence[str] = (), means: Means | None = None) -> list[Backend]:
     """The engines in the order in which they are tried: those named first, then the built-in ones.
 
     Args:
       names: names of built-in engines, or ``module:object`` of others.
+      means: for those that use them; None: what is installed must do.
 
     Raises:
       SettingsError: one is not there or is no engine.
     """
     built_in = {engine.name: engine for engine in map(_import, BUILT_IN)}
     first = [built_in[name] if name in built_in else _import(name) for name in names]
-    return first + [engine for engine in built_in.values() if engine not in first]
+    every = first + [engine for engine in built_in.values() if engine not in first]
+    if means is None:
+        return every
+    return [engine.equipped(means) if isinstance(engine, Equippable) else engine for engine in every]
 
 
 def order(engines: Sequence[Backend], kind: str, *, skip: Sequence[str] = ()) -> list[Backend]:

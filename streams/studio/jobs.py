@@ -13,9 +13,10 @@ from typing import Final
 
 import msgspec
 
+from streams.processors import THREADS_VARIABLE
 from streams.studio.drafts import told_engine, told_figures, verified
 from streams.studio.errors import EngineError
-from streams.studio.media import Limits, limited
+from streams.studio.media import THREADS, Limits, limited
 from streams.studio.rendering import Errand, Outcome, Trying
 from streams.studio.surroundings import seen_of
 
@@ -66,7 +67,7 @@ async def _try(errand: Errand, deadline_s: float) -> tuple[str | None, Outcome |
     command = limited([sys.executable, "-m", "streams.studio.rendering"], limits)
     environ = seen_of(os.environ, errand.environment)
     environ["PYTHONPATH"] = os.pathsep.join(filter(None, (ROOT, environ.get("PYTHONPATH"))))
-    environ |= {"OPENBLAS_NUM_THREADS": "1", "TMPDIR": errand.workdir}
+    environ |= {"OPENBLAS_NUM_THREADS": "1", THREADS_VARIABLE: str(THREADS), "TMPDIR": errand.workdir}
     process = await asyncio.create_subprocess_exec(
         *command, stdin=asyncio.subprocess.PIPE, stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.DEVNULL,
         start_new_session=True, env=environ,

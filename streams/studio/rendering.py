@@ -19,6 +19,7 @@ from streams.processors import give_way_as_group
 from streams.studio import checks, engines
 from streams.studio.engines import Draft, Job
 from streams.studio.errors import SourceError, SpecError, StudioError
+from streams.studio.means import Means
 from streams.studio.sources import Sources
 from streams.studio.speech_means import SpeechMeans
 from streams.studio.store import sha256_of
@@ -42,6 +43,7 @@ class Errand(msgspec.Struct, frozen=True, kw_only=True):
     memory_bytes: int = 3 << 30
     file_bytes: int = 8 << 30
     environment: list[str] = []
+    means: Means = Means()
 
 
 class Trying(msgspec.Struct, frozen=True, kw_only=True, tag="trying"):
@@ -73,7 +75,7 @@ def render(errand: Errand, tell: Callable[[Trying], None]) -> Outcome:
     figures: dict[str, float] = {}
     last: dict[str, Any] = {}
     is_refused = True
-    for engine in engines.order(engines.load(errand.engines), task.kind, skip=errand.skip):
+    for engine in engines.order(engines.load(errand.engines, errand.means), task.kind, skip=errand.skip):
         lacking = engine.available()
         if lacking is not None:
             reasons.append(f"{engine.name}: {lacking}")

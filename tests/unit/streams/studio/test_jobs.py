@@ -97,7 +97,7 @@ def errand(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> ErrandOf:
     def make(*names: str, **changes: object) -> Errand:
         made = Errand(
             task=TASK, item=Item(item_id="i", title="Title", text="A film of some length."), seed=1,
-            workdir=str(tmp_path / "work"), engines=[f"odd_engines:{name}" for name in names],
+            workdir=str(tmp_path / "work"), engines=[*(f"odd_engines:{name}" for name in names), "extract"],
         )  # fmt: skip
         return msgspec.structs.replace(made, **changes)
 
