@@ -51,6 +51,7 @@ class Scene:
       elapsed_s: since the start.
       total: interactions of the whole stream. broken: broken records fed so far.
       notice: one line of the supervisor's, when a process had to be started again.
+      address: of the console.
     """
 
     phase: str
@@ -59,6 +60,7 @@ class Scene:
     total: int
     broken: int
     notice: str = ""
+    address: str = ""
 
 
 def picture(scene: Scene, figures: Figures, *, width: int, height: int) -> RenderableType:
@@ -103,7 +105,7 @@ def _head(scene: Scene, figures: Figures, width: int) -> RenderableType:
         finished_style="cyan",
     )  # fmt: skip
     bar.add_row(progress, done)
-    hint = scene.notice or "Ctrl-C stops everything"
+    hint = scene.notice or "Ctrl-C stops everything" + (f"; the console: {scene.address}" if scene.address else "")
     return Group(line, bar, Text(printable(hint, most=width), "yellow" if scene.notice else "bright_black"))
 
 
