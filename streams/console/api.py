@@ -216,8 +216,11 @@ class Api:
         """One letter with its bytes, as text and in hexadecimal, cut."""
         letter_id = text_asked(request, "id", most=64)
         connection, prefix = self._watching.connection, self._watching.prefix
+        topic = self._watching.board.topics.get(self._watching.names[topics.DEAD_LETTERS.name])
         try:
-            letters.place_of(letter_id)
+            partition, offset = letters.place_of(letter_id)
+            if topic is None or offset >= topic.end.get(partition, 0):
+                raise DeadLetterError(f"expected a letter that is there, got {letter_id}")
             read = await self._in_turn(lambda: letters.one_letter(connection, letter_id, prefix=prefix))
         except DeadLetterError as error:
             raise AskError(404, str(error)) from None

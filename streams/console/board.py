@@ -33,9 +33,10 @@ WAIT_S: Final = 120.0
 
 
 class Rate:
-    """A rising count, as a rate over the last seconds."""
+    """A rising count, as a rate over the last ``over_s`` seconds."""
 
-    def __init__(self) -> None:
+    def __init__(self, over_s: float = RATE_OVER_S) -> None:
+        self._over_s = over_s
         self._seen: deque[tuple[float, int]] = deque()
 
     def take(self, count: int, at_s: float) -> None:
@@ -43,7 +44,7 @@ class Rate:
         if self._seen and count < self._seen[-1][1]:
             self._seen.clear()
         self._seen.append((at_s, count))
-        while len(self._seen) > 2 and at_s - self._seen[1][0] >= RATE_OVER_S:
+        while len(self._seen) > 2 and at_s - self._seen[1][0] >= self._over_s:
             self._seen.popleft()
 
     def per_second(self, now_s: float) -> float:
@@ -162,14 +163,15 @@ class Board:
         if self.model is None or model.version >= self.model.version:
             self.model = model
 
-    def tick(self, now_s: float) -> None:
-        """Once a second: a point of the curves of rates."""
+    def tick(self, now_s: float) -> bool:
+        """Once a second, however often it is called: a point of the curves of rates; whether there is a new one."""
         if self._ticked_s is not None and now_s - self._ticked_s < 1.0:
-            return
+            return False
         self._ticked_s = now_s
         topic = self.topics.get(self._interactions)
         arriving = topic.rate.per_second(now_s) if topic else 0.0
         self._history.append((now_s, round(arriving, 1), round(self._learned_rate.per_second(now_s), 1)))
+        return True
 
     def lag_of(self, places: Mapping[int, int]) -> int | None:
         """Interactions beyond these places; None while nothing is known."""
@@ -204,13 +206,15 @@ class Board:
                 "version": newest[0].version, "age_s": max(0, (now_ms - newest[1]) // 1_000), "uri": newest[0].uri,
             },
             "behind": self.curves.is_behind_baseline(),
-            "history": {
-                "ago_s": [round(at_s - now_s, 1) for at_s, _, _ in self._history],
-                "arriving": [arriving for _, arriving, _ in self._history],
-                "learned": [learned for _, _, learned in self._history],
-            },
-            "curves_version": self.curves.version,
         }  # fmt: skip
+
+    def history(self, now_s: float) -> dict[str, Any]:
+        """The curves of rates: columns of equal length."""
+        return {
+            "ago_s": [round(at_s - now_s) for at_s, _, _ in self._history],
+            "arriving": [arriving for _, arriving, _ in self._history],
+            "learned": [learned for _, _, learned in self._history],
+        }
 
     def log(self, now_s: float, now_ms: int) -> dict[str, Any]:
         """Topics, ledger and snapshots, for the page *Log*."""

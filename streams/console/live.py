@@ -23,6 +23,8 @@ from streams.contract import topics
 FRAME_S: Final = 0.5
 CURVES_S: Final = 2.0
 """Curves change with a window of the trainer's at most; this bounds how often they are sent."""
+LETTERS_OVER_S: Final = 60.0
+"""Refusals are told by the minute."""
 SLOW_S: Final = 10.0
 """A page that takes nothing for so long is dropped."""
 BEAT_S: Final = 15.0
@@ -49,13 +51,15 @@ class Live:
         self._watching = watching
         self._most = most
         self._open = 0
-        self._now = event("now", {})
+        self._letters = Rate(over_s=LETTERS_OVER_S)
+        self._now = event("now", self.figures())
+        self._rates = event("rates", watching.board.history(time.monotonic()))
+        self._rates_number = 0
         self._curves = event("curves", watching.board.curves.plain())
         self._curves_version = 0
         self._curves_s = 0.0
         self._frame = 0
         self._made = asyncio.Condition()
-        self._letters = Rate()
 
     @property
     def open(self) -> int:
@@ -72,7 +76,6 @@ class Live:
         """What the event ``now`` holds."""
         now_s, now_ms = time.monotonic(), time.time_ns() // 1_000_000
         watching = self._watching
-        watching.board.tick(now_s)
         found = watching.board.figures(now_s, now_ms)
         refused = watching.board.topics.get(watching.names[topics.DEAD_LETTERS.name])
         if refused is not None:
@@ -84,8 +87,12 @@ class Live:
         }  # fmt: skip
 
     async def _make(self) -> None:
+        board, now_s = self._watching.board, time.monotonic()
+        if board.tick(now_s):
+            self._rates = event("rates", board.history(now_s))
+            self._rates_number += 1
         self._now = event("now", self.figures())
-        curves, now_s = self._watching.board.curves, time.monotonic()
+        curves = board.curves
         if curves.version != self._curves_version and now_s - self._curves_s >= CURVES_S:
             self._curves = event("curves", curves.plain())
             self._curves_version, self._curves_s = curves.version, now_s
@@ -99,11 +106,14 @@ class Live:
         """``GET /api/live``: figures twice a second, curves when they changed."""
 
         async def feed(write: Write) -> None:
-            told = -1
+            curves = rates = -1
             while True:
-                if told != self._curves_version:
-                    told = self._curves_version
+                if curves != self._curves_version:
+                    curves = self._curves_version
                     await write(self._curves)
+                if rates != self._rates_number:
+                    rates = self._rates_number
+                    await write(self._rates)
                 await write(self._now)
                 await self._next()
 

@@ -20,7 +20,7 @@ from aiokafka.errors import KafkaError
 from streams.console.board import Board
 from streams.console.catalogue import Catalogue
 from streams.console.content import Content
-from streams.console.tail import Tail, text_of
+from streams.console.tail import A_CHUNK, Tail, text_of
 from streams.contract import topics
 from streams.contract.codec import Rejected, decoder
 from streams.contract.events import AsOf, LedgerRecord, Metric, ModelRef, SnapshotNotice
@@ -74,6 +74,7 @@ class Watching:
         self.catalogue = Catalogue()
         self.content = Content()
         self.tail = Tail()
+        self._reached: dict[tuple[str, int], int] = {}
         self.is_caught_up = False
         """Whether everything that was there at the start has been read."""
 
@@ -157,6 +158,8 @@ class Watching:
             return
         first, ends = await consumer.beginning_offsets(places), await consumer.end_offsets(places)
         edges = {(place.topic, place.partition): (first[place], ends[place]) for place in places}
+        if self.connection.is_embedded:  # its ends fall behind
+            edges = {source: (one, max(end, self._reached.get(source, 0))) for source, (one, end) in edges.items()}
         self.board.take_edges(edges, time.monotonic())
         self.board.problem = None
 
@@ -165,12 +168,14 @@ class Watching:
     async def _take_hot(self, chunk: Chunk[Any]) -> None:
         at_s = time.monotonic()
         topic, partition = chunk.source
+        self._reached[chunk.source] = chunk.next_offset
         last = chunk.records[-1]
         self.tail.take(topic, chunk.records)
         if topic == self.names[topics.INTERACTIONS.name]:
             self.board.fresh.arrived(partition, last.offset, at_s)
-            if last.key is not None:
-                self.tail.take_user(text_of(last.key, most=2_048))
+            for record in chunk.records[-A_CHUNK:]:
+                if record.key is not None:
+                    self.tail.take_user(text_of(record.key, most=2_048))
             return
         try:
             head = _HEAD.decode(last.value or b"")
@@ -180,6 +185,7 @@ class Watching:
 
     async def _take_told(self, chunk: Chunk[Any]) -> None:
         topic = chunk.source[0]
+        self._reached[chunk.source] = chunk.next_offset
         self.tail.take(topic, chunk.records)
         name = self.specs[topic].name
         for record in chunk.records:
@@ -205,6 +211,7 @@ class Watching:
                 self.board.take_metric(metric, at_s)
 
     async def _take_items(self, chunk: Chunk[Any]) -> None:
+        self._reached[chunk.source] = chunk.next_offset
         self.tail.take(chunk.source[0], chunk.records)
         for record in chunk.records:
             self.catalogue.take(record.key, record.value)

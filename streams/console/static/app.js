@@ -10,7 +10,7 @@ import * as log from "./pages/log.js";
 
 const PAGES = { now, people, studio, log };
 const main = document.getElementById("main"), nav = document.getElementById("nav"), link = document.getElementById("link");
-const live = { now: null, curves: null, listeners: new Set() };
+const live = { now: null, curves: null, rates: null, listeners: new Set() };
 let meta = { topics: [], may_write: false }, close = null, shown = "";
 
 function place() {
@@ -45,6 +45,7 @@ function listen() {
   };
   source.addEventListener("now", take("now"));
   source.addEventListener("curves", take("curves"));
+  source.addEventListener("rates", take("rates"));
   source.addEventListener("error", () => {
     state("lost", "not connected");
     if (source.readyState === EventSource.CLOSED) { source.close(); setTimeout(listen, 3000); } // refused: others are open

@@ -104,19 +104,20 @@ function ratesCard() {
 export function show(main, { live }) {
   const figures = FIGURES.map(figure), curves = curvesCard(), rates = ratesCard();
   const alarms = h("div", { class: "alarms", role: "status" }), time = h("p");
-  let drawn = "", pointed = 0;
+  let drawn = "";
   fill(main, h("div", { class: "page-head" }, h("h1", {}, title), time),
     h("div", { class: "stack" }, alarms, h("div", { class: "figures" }, figures.map((one) => one.node)), curves.node, rates.node));
   const update = (name, told) => {
     if (name === "curves") { curves.update(told); return; }
+    if (name === "rates") { rates.update(told); return; }
     const words = JSON.stringify([told.alarms, told.caught_up]);
     if (words !== drawn) { drawn = words; fill(alarms, alarmsOf(told)); }
     figures.forEach((one) => one.update(told));
     say(time, told.event_ms ? `learned up to ${when(told.event_ms)} UTC, event time` : "");
-    if (Date.now() - pointed >= 950) { pointed = Date.now(); rates.update(told.history); }
   };
   live.listeners.add(update);
   if (live.now) update("now", live.now);
   if (live.curves) update("curves", live.curves);
+  if (live.rates) update("rates", live.rates);
   return () => { curves.close(); rates.close(); };
 }
