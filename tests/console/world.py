@@ -1,4 +1,4 @@
-"""An engine's topics on the embedded broker, as the console finds them: records of the contract, hostile ones among them."""
+"""An engine's topics on the embedded broker, as the console finds them, with hostile records among them."""
 
 from __future__ import annotations
 
@@ -20,7 +20,8 @@ from tests.factories import NOW_MS
 
 TITLES: Final = (
     "Gravity (2013)", "Rush (2013)", "Prisoners (2013)", "The Conjuring (2013)", "Her (2013)", "Elysium (2013)",
-    "The Wolverine (2013)", "Captain Phillips (2013)", "Stoker (2013)", "Mud (2012)", "Nebraska (2013)", "Gloria (2013)",
+    "The Wolverine (2013)", "Captain Phillips (2013)", "Stoker (2013)", "Mud (2012)", "Nebraska (2013)",
+    "Gloria (2013)",
 )  # fmt: skip
 PATH: Final = "../../etc/passwd"
 SCRIPT: Final = "<script>window.hacked=1</script>"

@@ -1,4 +1,4 @@
-"""A real Chromium, driven over its own protocol: pages, clicks by script, pictures, and everything that it asked for."""
+"""A real Chromium, driven over its own protocol: pages, keys, pictures, and everything that it asked for."""
 
 from __future__ import annotations
 
@@ -109,7 +109,10 @@ class Page:
     async def press(self, key: str) -> None:
         """A key, down and up."""
         for kind in ("keyDown", "keyUp"):
-            await self.call("Input.dispatchKeyEvent", type=kind, key=key, code=key, windowsVirtualKeyCode=_CODES[key])
+            text = {"text": "\r"} if key == "Enter" and kind == "keyDown" else {}
+            await self.call(
+                "Input.dispatchKeyEvent", type=kind, key=key, code=key, windowsVirtualKeyCode=_CODES[key], **text
+            )
 
 
 _CODES = {"Tab": 9, "Enter": 13, "Escape": 27}
@@ -148,6 +151,7 @@ async def chromium(folder: Path) -> AsyncIterator[Callable[[], Any]]:
                 stack.callback(listening.cancel)
                 for domain in ("Page", "Runtime", "Network", "Log"):
                     await page.call(f"{domain}.enable")
+                await page.call("Emulation.setFocusEmulationEnabled", enabled=True)
                 return page
 
             yield open_tab

@@ -58,7 +58,7 @@ async function showUser(view, id, signal) {
   const history = card(`History, newest first`, told.history.length
     ? h("ol", { class: "events" }, told.history.map((one) => h("li", {}, h("a", { href: to("item", one.item_id) }, nameOf(one)), h("span", { class: "badge" }, one.action + (one.value === undefined ? "" : ` ${one.value}`)), h("span", { class: "muted small" }, `${when(one.occurred_at_ms)} UTC`))))
     : empty(`No interaction of this user among the last ${count(told.looked.interactions)} of its partition.`));
-  fill(view, h("div", { class: "page-head" }, h("h1", {}, `User ${brief(id, 80)}`)),
+  fill(view, h("div", { class: "page-head" }, h("h2", { class: "title" }, `User ${brief(id, 80)}`)),
     h("div", { class: "cols wide-left" }, slateCard, h("div", { class: "stack" }, told.history.length ? travel(told, id, { head, slate, current }, signal) : null, history)));
 }
 
@@ -139,7 +139,7 @@ async function showItem(view, id, signal, meta) {
     item.duration_s ? fact("Length", null, `${Math.round(item.duration_s / 60)} min`) : null, item.creator ? fact("Creator", null, item.creator) : null,
     item.language ? fact("Language", null, item.language) : null, item.maturity ? fact("From age", null, String(item.maturity)) : null,
     told.state?.value_mean ? fact("Mean value given", null, fixed(told.state.value_mean, 2)) : null);
-  fill(view, h("div", { class: "page-head" }, h("h1", {}, item.title || id), h("p", { class: "mono" }, id)),
+  fill(view, h("div", { class: "page-head" }, h("h2", { class: "title" }, item.title || id), h("p", { class: "mono" }, id)),
     told.item ? null : h("p", { class: "muted" }, "There is no record of this item in the catalogue that the console holds."),
     card("What is known", h("div", { class: "stack" }, facts, item.tags?.length ? h("div", { class: "chips" }, item.tags.slice(0, 30).map((tag) => h("span", { class: "badge" }, tag))) : null, item.text ? h("p", {}, brief(item.text, 1200)) : null)),
     h("div", { class: "cols even" },

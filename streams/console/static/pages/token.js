@@ -8,7 +8,7 @@ function askToken() {
     const form = h("form", { method: "dialog", class: "stack" },
       h("h2", {}, "This changes something"), h("p", { class: "muted small" }, "It needs the console's token (console.token). It is kept until this page is closed, and nowhere else."),
       h("label", { class: "field", for: "token" }, "Token", input),
-      h("div", { class: "row end" }, h("button", { class: "button", value: "no", type: "submit", formnovalidate: true }, "Leave it"), h("button", { class: "button main", value: "yes", type: "submit" }, "Go on")));
+      h("div", { class: "row end" }, h("button", { class: "button main", value: "yes", type: "submit" }, "Go on"), h("button", { class: "button", value: "no", type: "submit", formnovalidate: true }, "Leave it")));
     const dialog = h("dialog", { "aria-label": "Token" }, form);
     dialog.addEventListener("close", () => { dialog.remove(); resolve(dialog.returnValue === "yes" ? input.value.trim() : ""); });
     document.body.append(dialog);
