@@ -23,11 +23,11 @@ class Alarm(NamedTuple):
     what: str
 
 
-def alarms_of(figures: Mapping[str, Any], *, letters_per_minute: float) -> list[Alarm]:
+def alarms_of(figures: Mapping[str, Any], *, refused: int) -> list[Alarm]:
     """The alarms, worst first.
 
     Args:
-      figures: of `Board.figures`. letters_per_minute: records refused.
+      figures: of `Board.figures`. refused: records, within a minute.
     """
     found: list[Alarm] = []
     if figures["problem"]:
@@ -56,10 +56,10 @@ def alarms_of(figures: Mapping[str, Any], *, letters_per_minute: float) -> list[
             "warn", f"The trainer learns {int(recovering):,} steps of the ledger again.",
             "It was started anew; until it is through, its figures are those of then.",
         ))  # fmt: skip
-    if letters_per_minute >= 1:
+    if refused > 0:
         found.append(Alarm(
-            "warn", f"{letters_per_minute:,.0f} records a minute are refused.",
-            "They break the contract and are kept with their reason under Log, dead letters.",
+            "warn", f"{refused:,} records were refused within a minute." if refused > 1 else "A record was refused.",
+            "What breaks the contract is kept with its reason: see Log, dead letters.",
         ))  # fmt: skip
     if (behind := figures["behind"]) is not None:
         found.append(Alarm(

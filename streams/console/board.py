@@ -47,6 +47,11 @@ class Rate:
         while len(self._seen) > 2 and at_s - self._seen[1][0] >= self._over_s:
             self._seen.popleft()
 
+    @property
+    def risen(self) -> int:
+        """Counts over these seconds, or since the first one told."""
+        return self._seen[-1][1] - self._seen[0][1] if self._seen else 0
+
     def per_second(self, now_s: float) -> float:
         """Counts a second; 0.0 while there are not two."""
         if len(self._seen) < 2:

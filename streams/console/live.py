@@ -78,9 +78,9 @@ class Live:
         watching = self._watching
         found = watching.board.figures(now_s, now_ms)
         refused = watching.board.topics.get(watching.names[topics.DEAD_LETTERS.name])
-        if refused is not None:
+        if refused is not None and watching.is_caught_up:
             self._letters.take(sum(refused.end.values()), now_s)
-        alarms = alarms_of(found, letters_per_minute=60 * self._letters.per_second(now_s))
+        alarms = alarms_of(found, refused=self._letters.risen)
         return {
             **found, "alarms": [one._asdict() for one in alarms], "letters": refused.held if refused else 0,
             "items": len(watching.catalogue), "caught_up": watching.is_caught_up, "streams": self._open,

@@ -25,11 +25,11 @@ export function lineChart({ lines, label, xText, yText, tell, low = false, fromZ
     }
     const axis = { stroke: css("--muted"), font: "12px system-ui, sans-serif", grid: { stroke: css("--line"), width: 1 }, ticks: { show: false } };
     return {
-      width, height, series, bands, legend: { show: false }, padding: [8, 8, 0, 0],
+      width, height, series, bands, legend: { show: false }, padding: [8, 24, 0, 0],
       cursor: { y: false, points: { size: 7 }, drag: { x: false, y: false } },
       scales: { x: { time: false }, y: { range: (_, min, max) => [fromZero ? 0 : min, max > 0 ? max * 1.08 : 1] } },
       axes: [
-        { ...axis, grid: { show: false }, values: (_, ticks) => ticks.map(xText), space: 80, size: 30 },
+        { ...axis, grid: { show: false }, values: (_, ticks) => ticks.map(xText), space: 70, size: 28 },
         { ...axis, values: (_, ticks) => ticks.map(yText), size: 52, space: 38 },
       ],
       hooks: { setCursor: [(self) => say(readout, self.cursor.idx === null || self.cursor.idx === undefined ? "" : tell(self.cursor.idx))] },

@@ -111,6 +111,6 @@ function tailCard(meta) {
   button.addEventListener("click", () => (source ? close() : open()));
   const change = () => { clearTimeout(waiting); waiting = setTimeout(() => { if (source) open(); }, 300); };
   select.addEventListener("change", change); words.addEventListener("input", change);
-  const node = card("Live tail", h("div", { class: "stack" }, h("div", { class: "row" }, h("label", { class: "field", for: "topic" }, "Topic", select), h("label", { class: "field", for: "words" }, "Filter", words), button, term("a sample", "sample")), list));
+  const node = card("Live tail", h("div", { class: "stack" }, h("div", { class: "row fields" }, h("label", { class: "field", for: "topic" }, "Topic", select), h("label", { class: "field", for: "words" }, "Filter", words), button, term("a sample", "sample")), list));
   return { node, close };
 }

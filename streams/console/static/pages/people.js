@@ -56,7 +56,7 @@ async function showUser(view, id, signal) {
   };
   current();
   const history = card(`History, newest first`, told.history.length
-    ? h("ol", { class: "events" }, told.history.map((one) => h("li", {}, h("a", { href: to("item", one.item_id) }, nameOf(one)), h("span", { class: "badge" }, one.action + (one.value === undefined ? "" : ` ${one.value}`)), h("span", { class: "muted small" }, `${when(one.occurred_at_ms)} UTC`))))
+    ? h("ol", { class: "events long", tabindex: "0", "aria-label": "History" }, told.history.map((one) => h("li", {}, h("a", { href: to("item", one.item_id) }, nameOf(one)), h("span", { class: "badge" }, one.action + (one.value === undefined ? "" : ` ${one.value}`)), h("span", { class: "muted small" }, `${when(one.occurred_at_ms)} UTC`))))
     : empty(`No interaction of this user among the last ${count(told.looked.interactions)} of its partition.`));
   fill(view, h("div", { class: "page-head" }, h("h2", { class: "title" }, `User ${brief(id, 80)}`)),
     h("div", { class: "cols wide-left" }, slateCard, h("div", { class: "stack" }, told.history.length ? travel(told, id, { head, slate, current }, signal) : null, history)));
@@ -70,7 +70,7 @@ function places(slate, user, moment) {
     h("ol", { class: "places" }, slate.items.map((one) => h("li", {},
       h("span", { class: "rank" }, String(one.rank)), h("a", { class: "title", href: to("item", one.item_id) }, nameOf(one)), h("span", { class: "score" }, fixed(one.score, 3)),
       h("span", { class: "why" }, h("span", { class: "badge accent" }, one.source), one.explored ? h("span", { class: "badge warn" }, "explored") : null,
-        one.reasons.join("; "), one.propensity < 1 ? `propensity ${fixed(one.propensity, 3)}` : null,
+        h("span", {}, one.reasons.join("; ")), one.propensity < 1 ? h("span", {}, `propensity ${fixed(one.propensity, 3)}`) : null,
         h("button", { type: "button", class: "quiet", "aria-label": `Why ${nameOf(one)}`, onclick: (event) => explain(event.target, user, one, moment) }, "Why?")),
       h("span", { class: "meter", "aria-hidden": "true" }, h("span", { css: { width: `${top > low ? Math.round(8 + 92 * (one.score - low) / (top - low)) : 100}%` } }))))));
 }
@@ -143,6 +143,6 @@ async function showItem(view, id, signal, meta) {
     told.item ? null : h("p", { class: "muted" }, "There is no record of this item in the catalogue that the console holds."),
     card("What is known", h("div", { class: "stack" }, facts, item.tags?.length ? h("div", { class: "chips" }, item.tags.slice(0, 30).map((tag) => h("span", { class: "badge" }, tag))) : null, item.text ? h("p", {}, brief(item.text, 1200)) : null)),
     h("div", { class: "cols even" },
-      card("Content tasks", told.tasks.length ? h("div", {}, told.tasks.map((one) => taskView(one, meta))) : empty("No content is wanted for this item.")),
+      card("Content tasks", told.tasks.length ? h("div", {}, told.tasks.map((one) => taskView({ ...one, asset: null }, meta))) : empty("No content is wanted for this item.")),
       card("Assets", told.assets.length ? h("div", { class: "stack" }, told.assets.map(assetView)) : empty("Nothing was made for this item yet."))));
 }

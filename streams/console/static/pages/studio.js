@@ -24,7 +24,7 @@ export function show(main, { meta }) {
       told.count > told.tasks.length ? h("p", { class: "muted small" }, `${count(told.tasks.length)} of ${count(told.count)} shown, those with most to gain.`) : null);
   }
   fill(main, h("div", { class: "page-head" }, h("h1", {}, title), h("p", {}, "Content that would pay off, with most to gain first")),
-    h("div", { class: "stack" }, h("div", { class: "row" }, chips, h("label", { class: "field", for: "kind" }, "Kind", select)), list));
+    h("div", { class: "stack" }, h("div", { class: "row fields" }, chips, h("label", { class: "field", for: "kind" }, "Kind", select)), list));
   look();
   const again = setInterval(() => { if (!main.querySelector("details[open], video, dialog")) look(); }, 5000); // what somebody reads stays
   return () => { clearInterval(again); stop.abort(); };

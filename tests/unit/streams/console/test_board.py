@@ -112,8 +112,8 @@ def test_snapshots_have_an_age_and_can_be_taken_back():
 # --- alarms --------------------------------------------------------------------------------------------------------
 
 
-def words(made: Board, now_s: float, *, letters: float = 0.0) -> list[str]:
-    return [one.text for one in alarms_of(made.figures(now_s, 0), letters_per_minute=letters)]
+def words(made: Board, now_s: float, *, refused: int = 0) -> list[str]:
+    return [one.text for one in alarms_of(made.figures(now_s, 0), refused=refused)]
 
 
 def trainer(made: Board, at_s: float, **values: float) -> None:
@@ -132,11 +132,11 @@ def test_what_has_stopped_comes_before_what_may_stop():
     made = board()
     trainer(made, 0.0, recovering=12.0)
     made.problem = "No broker."
-    assert words(made, 75.0, letters=3.0) == [
+    assert words(made, 75.0, refused=3) == [
         "No broker.",
         "The trainer has said nothing for 75 s.",
         "The trainer learns 12 steps of the ledger again.",
-        "3 records a minute are refused.",
+        "3 records were refused within a minute.",
     ]
 
 

@@ -1,4 +1,4 @@
-"""Whom the guard lets through where no broker is needed: a console that only shows, other hosts, tokens that are too short."""
+"""Whom the guard lets through where no broker is needed: one that only shows, other hosts, bad tokens."""
 
 from __future__ import annotations
 
