@@ -43,8 +43,9 @@ from streams.store_url import StoreUrl
 FILE_NAME: Final = "marquee.toml"
 PREFIX: Final = "MARQUEE_"
 FILE_VARIABLE: Final = "MARQUEE_CONFIG"
-OTHER_VARIABLES: Final = frozenset({FILE_VARIABLE, "MARQUEE_NO_KAFKA"})
-"""``MARQUEE_*`` variables that are no settings: where the file is; and the test suite's, to go without a broker."""
+OTHER_VARIABLES: Final = frozenset({FILE_VARIABLE, "MARQUEE_NO_KAFKA", "MARQUEE_NO_CHROMIUM"})
+"""``MARQUEE_*`` variables that are no settings: where the file is; and the test suite's, to go without a
+broker or a browser."""
 ADDRESSES: Final = re.compile(r"[^\s,:/]+:\d{1,5}(,[^\s,:/]+:\d{1,5})*|\[[0-9a-fA-F:]+\]:\d{1,5}")
 MAY_REWATCH: Final = tuple(sorted(rules.ACTION_WORDS - rules.HIDING_ACTIONS))
 

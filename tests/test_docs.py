@@ -195,7 +195,8 @@ def cell_words(text: str) -> list[str]:
 
 
 @pytest.mark.parametrize(
-    "title", ["Top of the file", "[security]", "[trainer]", "[recommender]", "[slates]", "[planner]", "[studio]"]
+    "title",
+    ["Top of the file", "[security]", "[trainer]", "[recommender]", "[slates]", "[planner]", "[studio]", "[console]"],
 )
 def test_each_setting_is_documented(title: str) -> None:
     documented = table(section(title, OPERATIONS))[1:]
@@ -205,7 +206,7 @@ def test_each_setting_is_documented(title: str) -> None:
 
 
 def test_every_table_of_settings_has_its_section() -> None:
-    assert set(setting_rows()) == {"", "security", "trainer", "recommender", "slates", "planner", "studio"}
+    assert set(setting_rows()) == {"", "security", "trainer", "recommender", "slates", "planner", "studio", "console"}
 
 
 @pytest.mark.parametrize("name", MODEL_TABLES)
