@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+from aiohttp import web
 from aiohttp.test_utils import TestClient, TestServer
 
 from streams.console.guard import host_of
@@ -22,7 +23,7 @@ KEYS = {b"u-1": [3, 7], b"u-3": [1, 1], b"u-6": [0, 4]}
 """Of docs/events.md, against 4 and 12 partitions."""
 
 
-def client(tmp_path: Path, **wishes: object) -> TestClient:
+def client(tmp_path: Path, **wishes: object) -> TestClient[web.Request, web.Application]:
     settings = Settings(console=ConsoleSettings(**wishes), snapshot_dir=tmp_path)  # type: ignore[arg-type]
     return TestClient(TestServer(app_of(settings, Watching(Connection(bootstrap="127.0.0.1:1"), prefix=""))))
 
