@@ -183,7 +183,7 @@ async def test_a_task_is_taken_back_with_the_token_that_was_typed(served, tab):
     await page.until("document.querySelector('dialog[open] #token') && true", "asked again")
     await page.call("Input.insertText", text=TOKEN)
     await page.press("Enter")
-    await page.until_text("The task is now withdrawn.")
+    await page.until_text("the task is now withdrawn.")
     assert not any(TOKEN in one for one in page.asked)
     assert await page.run("JSON.stringify([localStorage, sessionStorage, document.cookie])") == '[{},{},""]'
 

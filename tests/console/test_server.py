@@ -14,6 +14,7 @@ from streams.contract.events import ContentTask, Interaction
 from streams.transport.whole import read_whole
 from tests.console import world
 from tests.console.conftest import STREAMS, TOKEN, Served, Stream, wait
+from tests.factories import NOW_MS
 
 pytestmark = [pytest.mark.slow]
 HOSTILE = [world.PATH, world.SCRIPT]
@@ -331,7 +332,8 @@ def test_a_task_is_taken_back_and_asked_for_again_at_its_own_time(served: Served
     wish = {"task_id": task["task_id"]}
 
     def state() -> str:
-        return next(one["state"] for one in served.ask("/api/tasks").told["tasks"] if one["task_id"] == task["task_id"])
+        told = served.ask("/api/tasks").told["tasks"]
+        return str(next(one["state"] for one in told if one["task_id"] == task["task_id"]))
 
     assert served.change("/api/withdraw", wish).told["state"] == "withdrawn"
     wait(lambda: state() == "withdrawn", "taken back")
@@ -343,4 +345,4 @@ def test_a_task_is_taken_back_and_asked_for_again_at_its_own_time(served: Served
             if (message.key() or b"") == b"item-1"][-1]  # fmt: skip
     told = codec.decode(ContentTask, last.value() or b"", timestamp_ms=-1)
     assert isinstance(told, ContentTask)
-    assert (told.withdrawn, last.timestamp()[1]) == (False, world.NOW_MS)
+    assert (told.withdrawn, last.timestamp()[1]) == (False, NOW_MS)

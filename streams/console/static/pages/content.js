@@ -37,11 +37,12 @@ function interval(gain, top) {
   return h("div", { class: "range", "aria-hidden": "true" }, h("i", { css: { left: `${share(gain.low)}%`, width: `${Math.max(1, share(gain.high) - share(gain.low))}%` } }), h("b", { css: { left: `${share(gain.value)}%` } }));
 }
 
-export function taskView(task, meta, top = task.gain.high, after = () => {}) {
-  const note = h("div");
+/** `at`: where what became of a change is said, if not below the task; `after`: called once it was made. */
+export function taskView(task, meta, { top = task.gain.high, at = null, after = () => {} } = {}) {
+  const note = at ?? h("div", { role: "status" });
   const act = (label, path) => h("button", { type: "button", class: "button", onclick: async () => {
     const done = await withToken(() => post(path, { task_id: task.task_id }), note);
-    if (done) { fill(note, h("p", { class: "small muted", role: "status" }, `The task is now ${done.state}.`)); after(); }
+    if (done) { fill(note, h("div", { class: "alarm good" }, h("p", {}, `${task.title || task.item_id}, ${task.kind}: the task is now ${done.state}.`))); after(); }
   } }, label);
   const action = !meta.may_write ? null : task.state === "open" ? act("Take back", "/api/withdraw") : ["withdrawn", "too old"].includes(task.state) ? act("Ask again", "/api/reopen") : null;
   return h("article", { class: "task" },
@@ -52,5 +53,5 @@ export function taskView(task, meta, top = task.gain.high, after = () => {}) {
       h("span", {}, `${fixed(task.gain.low, 1)} to ${fixed(task.gain.high, 1)} in nine of ten cases`), task.not_after_ms ? h("span", {}, `until ${when(task.not_after_ms).slice(0, 10)}`) : null),
     interval(task.gain, top),
     task.why.length || task.evidence.length ? h("details", {}, h("summary", {}, "Evidence"), h("div", { class: "why-list" }, task.why.length ? task.why.map((line) => h("p", {}, line)) : h("pre", { class: "bytes" }, JSON.stringify(task.evidence, null, 1)))) : null,
-    task.asset ? assetView(task.asset) : null, action ? h("div", { class: "row" }, action) : null, note);
+    task.asset ? assetView(task.asset) : null, action ? h("div", { class: "row" }, action) : null, at ? null : note);
 }

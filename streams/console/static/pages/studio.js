@@ -9,6 +9,7 @@ const KINDS = ["blurb", "image", "cut", "dub", "subtitles"], STATES = ["open", "
 
 export function show(main, { meta }) {
   const stop = new AbortController(), list = h("section", { class: "card", "aria-label": "Content tasks" }), chips = h("div", { class: "chips", role: "group", "aria-label": "State" });
+  const note = h("div", { role: "status" });
   let state = "open", kind = "";
   const select = h("select", { id: "kind" }, h("option", { value: "" }, "every kind"), KINDS.map((one) => h("option", { value: one }, one)));
   select.addEventListener("change", () => { kind = select.value; look(); });
@@ -19,13 +20,13 @@ export function show(main, { meta }) {
     const chip = (name, label, number) => h("button", { type: "button", class: "chip", "aria-pressed": String(state === name), onclick: () => { state = name; look(); } }, `${label} ${count(number)}`);
     fill(chips, chip("", "all", total), STATES.filter((one) => told.states[one] || one === "open").map((one) => chip(one, one, told.states[one] ?? 0)));
     const top = Math.max(0, ...told.tasks.map((one) => one.gain.high));
-    fill(list, told.tasks.length ? told.tasks.map((one) => taskView(one, meta, top, () => setTimeout(look, 800)))
+    fill(list, told.tasks.length ? told.tasks.map((one) => taskView(one, meta, { top, at: note, after: () => setTimeout(look, 800) }))
       : empty(total ? "No task of this state and kind." : "No content task yet. The planner writes them once it has seen enough demand (marquee run --role planner)."),
       told.count > told.tasks.length ? h("p", { class: "muted small" }, `${count(told.tasks.length)} of ${count(told.count)} shown, those with most to gain.`) : null);
   }
   fill(main, h("div", { class: "page-head" }, h("h1", {}, title), h("p", {}, "Content that would pay off, with most to gain first")),
-    h("div", { class: "stack" }, h("div", { class: "row fields" }, chips, h("label", { class: "field", for: "kind" }, "Kind", select)), list));
+    h("div", { class: "stack" }, h("div", { class: "row fields" }, chips, h("label", { class: "field", for: "kind" }, "Kind", select)), note, list));
   look();
-  const again = setInterval(() => { if (!main.querySelector("details[open], video, dialog")) look(); }, 5000); // what somebody reads stays
+  const again = setInterval(() => { if (!main.querySelector("details[open], video") && !document.querySelector("dialog[open]")) look(); }, 5000); // what somebody reads stays
   return () => { clearInterval(again); stop.abort(); };
 }
