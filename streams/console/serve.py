@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import importlib.metadata
 import logging
 import signal
@@ -29,10 +28,11 @@ from streams.transport.patience import say_it_once
 
 MOST_BODY_BYTES: Final = 1 << 16
 CLOSE_S: Final = 1.0
+LIVE: Final = web.AppKey("live", Live)
 
 
 def app_of(settings: Settings, watching: Watching, *, config: Path | None = None) -> web.Application:
-    """The web application over what `watching` knows; its live frames are made while it runs."""
+    """The web application over what `watching` knows; its live frames are made by `Live.run`."""
     wishes = settings.console
     guard = Guard(hosts=wishes.hosts, address=wishes.host, token=wishes.read_token())
     live = Live(watching, most=wishes.streams)
@@ -48,28 +48,21 @@ def app_of(settings: Settings, watching: Watching, *, config: Path | None = None
         web.get("/", pages.index), web.get(r"/static/{name:.+}", pages.file), web.get("/media/{digest}", media.file),
         *api.routes(),
     ])  # fmt: skip
-
-    async def frames(_app: web.Application) -> object:
-        making = asyncio.create_task(live.run())
-        yield
-        making.cancel()
-        with contextlib.suppress(asyncio.CancelledError):
-            await making
-
-    app.cleanup_ctx.append(frames)  # type: ignore[arg-type]
+    app[LIVE] = live
     return app
 
 
 async def _serve(settings: Settings, connection: Connection, config: Path | None) -> None:
     watching = Watching(connection, prefix=settings.prefix)
-    runner = web.AppRunner(app_of(settings, watching, config=config), access_log=None, shutdown_timeout=CLOSE_S)
+    app = app_of(settings, watching, config=config)
+    runner = web.AppRunner(app, access_log=None, shutdown_timeout=CLOSE_S)
     await runner.setup()
     wishes = settings.console
     site = web.TCPSite(runner, wishes.host, wishes.port)
     stop = asyncio.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         asyncio.get_running_loop().add_signal_handler(number, stop.set)
-    reading = asyncio.create_task(watching.run())
+    works = {asyncio.create_task(watching.run()), asyncio.create_task(app[LIVE].run())}
     stopping = asyncio.create_task(stop.wait())
     try:
         try:
@@ -82,13 +75,13 @@ async def _serve(settings: Settings, connection: Connection, config: Path | None
         host = f"[{wishes.host}]" if ":" in wishes.host else wishes.host
         sys.stderr.write(f"console: http://{host}:{port}/\n")
         sys.stderr.flush()
-        await asyncio.wait({reading, stopping}, return_when=asyncio.FIRST_COMPLETED)
-        if reading.done():
-            reading.result()
+        ended, _ = await asyncio.wait({*works, stopping}, return_when=asyncio.FIRST_COMPLETED)
+        for work in ended - {stopping}:
+            work.result()  # what it raised ends the process: the supervisor starts it again
     finally:
-        for task in (reading, stopping):
+        for task in (*works, stopping):
             task.cancel()
-        await asyncio.gather(reading, stopping, return_exceptions=True)
+        await asyncio.gather(*works, stopping, return_exceptions=True)
         await runner.cleanup()
 
 

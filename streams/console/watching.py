@@ -7,11 +7,10 @@ records at most are looked at.
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import logging
 import time
 from collections.abc import Iterable, Mapping
-from typing import Any, Final, NoReturn
+from typing import Any, Final
 
 import msgspec
 from aiokafka import AIOKafkaConsumer, TopicPartition
@@ -78,25 +77,19 @@ class Watching:
         self.is_caught_up = False
         """Whether everything that was there at the start has been read."""
 
-    async def run(self) -> NoReturn:
+    async def run(self) -> None:
         """Reads until cancelled; what a reader raises ends it."""
-        edges = asyncio.create_task(self._watch_edges())
-        try:
+        async with asyncio.TaskGroup() as group:
+            group.create_task(self._watch_edges())
             starts = await self._starts()
             hot = self._reader(HOT, starts)
             told = self._reader([*(spec for spec in TOPICS if spec.name in BACK), *WHOLE], starts)
             items = self._reader([topics.ITEMS], {})
-            async with asyncio.TaskGroup() as group:
-                for reader, take in ((hot, self._take_hot), (told, self._take_told), (items, self._take_items)):
-                    group.create_task(reader.run(take))
-                for reader in (told, items):
-                    await reader.caught_up.wait()
-                self.is_caught_up = True
-            raise AssertionError("readers read for ever")
-        finally:
-            edges.cancel()
-            with contextlib.suppress(asyncio.CancelledError):
-                await edges
+            for reader, take in ((hot, self._take_hot), (told, self._take_told), (items, self._take_items)):
+                group.create_task(reader.run(take))
+            for reader in (told, items):
+                await reader.caught_up.wait()
+            self.is_caught_up = True
 
     def _reader(self, specs: Iterable[TopicSpec], starts: Mapping[tuple[str, int], int]) -> BroadcastReader:
         names = [self.names[spec.name] for spec in specs]
