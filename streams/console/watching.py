@@ -41,6 +41,10 @@ BACK: Final[Mapping[str, int]] = {
 }  # fmt: skip
 """Of these the newest records."""
 WHOLE: Final = (topics.MODEL_SNAPSHOTS, topics.CONTENT_TASKS, topics.CONTENT_ASSETS)
+WAIT_MS: Final = 250
+"""How long the broker may sit on a fetch; one with news answers at once."""
+EMBEDDED_WAIT_MS: Final = 50
+"""The embedded broker does not: it would make freshness look worse than it is."""
 EDGES_EVERY_S: Final = 1.0
 EDGES_WAIT_S: Final = 5.0
 PARTITIONS_EVERY_S: Final = 30.0
@@ -82,7 +86,7 @@ class Watching:
         async with asyncio.TaskGroup() as group:
             group.create_task(self._watch_edges())
             starts = await self._starts()
-            hot = self._reader(HOT, starts)
+            hot = self._reader(HOT, starts, wait_ms=EMBEDDED_WAIT_MS if self.connection.is_embedded else WAIT_MS)
             told = self._reader([*(spec for spec in TOPICS if spec.name in BACK), *WHOLE], starts)
             items = self._reader([topics.ITEMS], {})
             for reader, take in ((hot, self._take_hot), (told, self._take_told), (items, self._take_items)):
@@ -91,10 +95,12 @@ class Watching:
                 await reader.caught_up.wait()
             self.is_caught_up = True
 
-    def _reader(self, specs: Iterable[TopicSpec], starts: Mapping[tuple[str, int], int]) -> BroadcastReader:
+    def _reader(
+        self, specs: Iterable[TopicSpec], starts: Mapping[tuple[str, int], int], wait_ms: int = WAIT_MS
+    ) -> BroadcastReader:
         names = [self.names[spec.name] for spec in specs]
         mine = {source: at for source, at in starts.items() if source[0] in names}
-        return BroadcastReader(names, self.connection, BroadcastConfig(fetch_max_wait_ms=250), starts=mine)
+        return BroadcastReader(names, self.connection, BroadcastConfig(fetch_max_wait_ms=wait_ms), starts=mine)
 
     async def _starts(self) -> dict[tuple[str, int], int]:
         """Where to begin with topics that are not read whole; waits for the broker and the topics."""
