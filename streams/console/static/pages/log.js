@@ -25,9 +25,10 @@ export function show(main, { meta }) {
   }
   const tail = tailCard(meta), dead = lettersCard(meta, stop.signal);
   fill(main, h("div", { class: "page-head" }, h("h1", {}, title), h("p", {}, "The log is the truth: what is on the topics, and where each role stands")),
-    h("div", { class: "stack" }, h("div", { class: "cols even" }, card("Topics", topics), card("Interactions: where roles stand", lag)),
-      dead, tail.node, h("div", { class: "cols even" }, card("Ledger, newest steps first", ledger),
-        card("Snapshots", h("div", { class: "stack" }, snapshots, h("p", { class: "muted small" }, h("code", {}, "marquee verify"), " learns the ledger's steps again and compares hashes."))))));
+    h("div", { class: "stack" }, h("div", { class: "cols even" }, card("Topics", topics),
+        h("div", { class: "stack" }, card("Interactions: where roles stand", lag),
+          card("Snapshots", h("div", { class: "stack" }, snapshots, h("p", { class: "muted small" }, h("code", {}, "marquee verify"), " learns the ledger's steps again and compares hashes."))))),
+      dead, tail.node, card("Ledger, newest steps first", ledger)));
   look();
   const again = setInterval(look, 2000);
   return () => { clearInterval(again); stop.abort(); tail.close(); };
@@ -55,7 +56,7 @@ function lettersCard(meta, signal) {
     try { told = await get("/api/letters", { words: words.value }, signal); } catch (error) { if (error.name !== "AbortError") fill(list, failed(error)); return; }
     if (!told.count) { fill(list, empty(words.value ? "No letter with such a reason." : "No dead letters: everything kept to the contract.")); return; }
     fill(list, table(["Why", "Test", "Letters"], told.kinds.map((one) => [one.reason, one.stage, count(one.count)]), { right: [2], label: "Reasons" }),
-      h("h3", {}, `The newest ${count(told.letters.length)} of ${count(told.count)}`), h("ul", { class: "stack" }, told.letters.slice(0, 50).map(letter)));
+      h("h3", {}, `The newest ${count(told.letters.length)} of ${count(told.count)}`), h("ul", {}, told.letters.slice(0, 50).map(letter)));
   }
   function letter(one) {
     const body = h("div", { class: "stack" }), details = h("details", {}, h("summary", {}, "Bytes and headers"), body);
