@@ -53,10 +53,12 @@ class Rate:
         return self._seen[-1][1] - self._seen[0][1] if self._seen else 0
 
     def per_second(self, now_s: float) -> float:
-        """Counts a second; 0.0 while there are not two."""
+        """Counts a second; 0.0 while there are not two, and once none came for so long."""
         if len(self._seen) < 2:
             return 0.0
-        return (self._seen[-1][1] - self._seen[0][1]) / max(now_s - self._seen[0][0], 1e-3)
+        before = [one for one in self._seen if one[0] <= now_s - self._over_s]
+        since_s, count = before[-1] if before else self._seen[0]
+        return (self._seen[-1][1] - count) / max(now_s - since_s, 1e-3)
 
 
 class Freshness:

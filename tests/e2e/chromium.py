@@ -9,6 +9,7 @@ import itertools
 import json
 import os
 import shutil
+import signal
 import subprocess
 import time
 from collections.abc import AsyncIterator, Callable
@@ -156,5 +157,5 @@ async def chromium(folder: Path) -> AsyncIterator[Callable[[], Any]]:
 
             yield open_tab
     finally:
-        process.kill()
+        os.killpg(process.pid, signal.SIGKILL)  # with all of its helpers
         process.wait()

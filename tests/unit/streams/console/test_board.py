@@ -35,6 +35,14 @@ def test_a_rate_is_over_the_last_seconds_and_falls_when_nothing_comes():
     assert rate.per_second(20.0) == 0.0
 
 
+def test_a_rate_falls_to_nothing_where_nobody_tells_a_count_any_more():
+    rate = Rate()
+    for second in range(11):
+        rate.take(100 * second, float(second))
+    assert rate.per_second(12.0) == pytest.approx(300 / 5)
+    assert rate.per_second(15.0) == 0.0
+
+
 def test_a_count_that_falls_begins_a_new_rate():
     rate = Rate()
     rate.take(1_000, 0.0)
