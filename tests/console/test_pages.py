@@ -199,9 +199,8 @@ async def test_pictures(served, tab):
     await page.go(address)
     await page.until("document.querySelector('#link')?.dataset.state === 'live'", "live")
     users = await page.run("fetch('/api/search?q=').then((one) => one.json()).then((told) => told.users)")
-    for name in ("now", "user", "log"):
-        for is_dark in (False, True):
-            await page.size(1_280, 860, is_dark=is_dark)
-            await page.run(f"location.hash = {json.dumps('#/' + name.replace('user', f'people?user={users[0]}'))}")
-            await page.until("document.querySelectorAll('main .u-wrap, main .places, main table').length > 0", name)
-            await page.picture(folder / f"console-{name}{'-dark' if is_dark else ''}.png", is_whole=False)
+    for name, is_dark in (("now", False), ("now", True), ("user", False)):
+        await page.size(1_280, 860, is_dark=is_dark)
+        await page.run(f"location.hash = {json.dumps('#/' + name.replace('user', f'people?user={users[0]}'))}")
+        await page.until("document.querySelectorAll('main .u-wrap, main .places, main table').length > 0", name)
+        await page.picture(folder / f"console-{name}{'-dark' if is_dark else ''}.png", is_whole=False)

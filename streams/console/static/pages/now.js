@@ -11,7 +11,7 @@ let measure = "hr_at_10";
 
 const FIGURES = [
   ["Learned", "learned", (f) => [count(f.learned), ""], (f) => `${rate(f.learned_per_s)} per second`],
-  ["Fresh in slates, median", "fresh", (f) => ms(f.fresh?.p50_ms), (f) => (f.fresh?.samples ? `p99 ${ms(f.fresh.p99_ms).join(" ")}` : "no slate yet")],
+  ["Fresh in slates, median", "fresh", (f) => ms(f.fresh?.p50_ms), (f) => (f.fresh?.samples ? `p99 ${ms(f.fresh.p99_ms).join(" ")}` : f.model ? "none in the last minute" : "no slate yet")],
   ["Not yet learned", "trainerLag", (f) => [count(f.trainer_lag), ""], (f) => `${rate(f.arriving_per_s)} arrive per second`],
   ["Not yet in slates", "slateLag", (f) => [count(f.slate_lag), ""], () => "by the newest slates"],
   ["Model version", "model", (f) => [count(f.model?.version), ""], (f) => `step ${count(f.step)}`],
