@@ -26,7 +26,7 @@ from streams.contract.events import AsOf, ModelRef, Slate, SlateItem
 from streams.replay.player import KafkaSender
 
 EVENTS_PER_S, SLATES_PER_S, K = 5_000, 1_000, 20
-PAST, WARM = 40_000, 10_000
+PAST, WARM = 20_000, 5_000
 SECONDS, QUICK_SECONDS, SETTLE_S = 30.0, 5.0, 3.0
 TIMEOUT_S = 600.0
 TICK_S = 0.02

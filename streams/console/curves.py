@@ -10,8 +10,10 @@ from streams.contract.events import Metric
 RANKERS: Final = ("model", "transitions", "decayed_popularity")
 """As ``metrics.v1`` names them."""
 MEASURES: Final = ("hr_at_10", "ndcg_at_10")
-MOST_POINTS: Final = 120
-"""Of a curve: more than a screen can tell apart. Twice as many are kept before neighbours are put together."""
+MOST_POINTS: Final = 60
+"""Of a curve; each has its share of the events, so that windows with few of them do not make it jump."""
+MOST_KEPT: Final = 2_048
+"""Windows; beyond it neighbours are put together."""
 Z: Final = 1.96
 """Standard errors on either side of 95 %."""
 
@@ -47,7 +49,7 @@ def wilson(share: float, count: int) -> tuple[float, float]:
 
 
 class Curves:
-    """Takes the windows of the series ``prequential``, in order; gives at most twice `MOST_POINTS` points a curve."""
+    """Takes the windows of the series ``prequential``, in order; gives some `MOST_POINTS` points a curve."""
 
     def __init__(self) -> None:
         self._stretches: list[Stretch] = []
@@ -68,7 +70,7 @@ class Curves:
         if metric.events > 0:
             sums = {name: values[name] * metric.events for name in names}
             self._stretches.append(Stretch(learned, metric.at_ms, metric.events, sums))
-        if len(self._stretches) > 2 * MOST_POINTS:
+        if len(self._stretches) > MOST_KEPT:
             old = self._stretches
             self._stretches = [_joined(*old[at : at + 2]) for at in range(0, len(old) - 1, 2)] + old[len(old) & ~1 :]
         self._totals = {name: values[f"total_{name}"] for name in names if f"total_{name}" in values}
@@ -81,25 +83,25 @@ class Curves:
         The interval of HR is Wilson's. What NDCG varies by is not told: that of a number from 0 to 1 with its mean is
         at most as wide as a share's, so its interval is too wide rather than too narrow.
         """
+        points = _even(self._stretches)
         curves = {
-            ranker: {measure: _columns(self._stretches, f"{ranker}_{measure}") for measure in MEASURES}
-            for ranker in RANKERS
+            ranker: {measure: _columns(points, f"{ranker}_{measure}") for measure in MEASURES} for ranker in RANKERS
         }
         totals = {
             ranker: {measure: self._totals.get(f"{ranker}_{measure}") for measure in MEASURES} for ranker in RANKERS
         }
         return {
-            "learned": [one.learned for one in self._stretches],
-            "at_ms": [one.at_ms for one in self._stretches],
-            "events": [one.events for one in self._stretches],
+            "learned": [one.learned for one in points],
+            "at_ms": [one.at_ms for one in points],
+            "events": [one.events for one in points],
             "curves": curves,
             "totals": totals if self._totals else None,
             "scored": self._scored,
         }
 
     def is_behind_baseline(self, *, last: int = 4) -> str | None:
-        """The baseline that ranks better than the model over the last stretches, beyond both intervals; or None."""
-        recent = self._stretches[-last:]
+        """The baseline that ranks better than the model over the last points, beyond both intervals; or None."""
+        recent = _even(self._stretches)[-last:]
         count = sum(one.events for one in recent)
         if not count or len(recent) < last:
             return None
@@ -107,6 +109,18 @@ class Curves:
         most = wilson(shares["model"], count)[1]
         beyond = [ranker for ranker in RANKERS[1:] if wilson(shares[ranker], count)[0] > most]
         return max(beyond, key=shares.__getitem__, default=None)
+
+
+def _even(stretches: list[Stretch]) -> list[Stretch]:
+    """The same with an even share of the events in each but the last, which is as long as it is so far."""
+    least = sum(one.events for one in stretches) / MOST_POINTS
+    found: list[Stretch] = []
+    for one in stretches:
+        if found and found[-1].events < least:
+            found[-1] = _joined(found[-1], one)
+        else:
+            found.append(one)
+    return found
 
 
 def _joined(first: Stretch, second: Stretch) -> Stretch:

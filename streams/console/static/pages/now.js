@@ -72,7 +72,7 @@ function curvesCard() {
     waiting.hidden = has; chart.node.hidden = !has; legend.hidden = !has; details.hidden = !has;
     fill(heads, term(`${MEASURES[measure][0]} so far`, MEASURES[measure][1]));
     if (!has) return;
-    say(scored, `over ${count(told.scored)} ranked events; the curves are by window`);
+    say(scored, `over ${count(told.scored)} ranked events; along the stream, each point has an even share of them`);
     values.forEach((one, at) => say(one.number, fixed(told.totals?.[RANKERS[at][0]][measure], 3)));
     const columns = RANKERS.flatMap(([key]) => { const of = told.curves[key][measure]; return [of.mean, of.low, of.high]; });
     const x = told.learned.length > 1 ? told.learned : [told.learned[0], told.learned[0] + 1];
@@ -82,7 +82,7 @@ function curvesCard() {
       const last = told.learned.map((_, at) => at).reverse().slice(0, 40);
       fill(rows, table(["Learned", "Ranked", ...RANKERS.map(([, name]) => name)],
         last.map((at) => [count(told.learned[at]), count(told.events[at]), ...RANKERS.map(([key]) => fixed(told.curves[key][measure].mean[at], 3))]),
-        { right: [0, 1, 2, 3, 4], label: "Windows, newest first" }));
+        { right: [0, 1, 2, 3, 4], label: "Along the stream, newest first" }));
     }
   }
   draw();

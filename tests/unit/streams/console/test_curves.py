@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from streams.console.curves import MOST_POINTS, RANKERS, Curves, wilson
+from streams.console.curves import MOST_KEPT, MOST_POINTS, RANKERS, Curves, wilson
 from streams.contract.events import Metric
 from tests import factories
 
@@ -27,11 +27,11 @@ def test_wilson_is_the_textbook_s():
 
 def test_long_streams_are_put_together_without_losing_an_event():
     curves = Curves()
-    count = 5 * MOST_POINTS + 1
+    count = 2 * MOST_KEPT + 1
     for at in range(1, count + 1):
         curves.take(window(100 * at, model=at / count))
     told = curves.plain()
-    assert MOST_POINTS <= len(told["learned"]) <= 2 * MOST_POINTS
+    assert MOST_POINTS / 2 < len(told["learned"]) <= MOST_POINTS + 1
     assert sum(told["events"]) == 100 * count
     assert told["learned"][-1] == 100 * count
     means = told["curves"]["model"]["hr_at_10"]["mean"]
