@@ -26,7 +26,7 @@ CURVES_S: Final = 2.0
 LETTERS_OVER_S: Final = 60.0
 """Refusals are told by the minute."""
 SLOW_S: Final = 10.0
-"""A page that takes nothing for so long is dropped."""
+"""A page whose buffers are full and that takes nothing for so long is dropped."""
 BEAT_S: Final = 15.0
 """Longest silence: proxies end streams that say nothing."""
 Write = Callable[[bytes], Awaitable[None]]
