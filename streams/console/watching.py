@@ -45,6 +45,8 @@ WAIT_MS: Final = 250
 """How long the broker may sit on a fetch; one with news answers at once."""
 EMBEDDED_WAIT_MS: Final = 50
 """The embedded broker does not: it would make freshness look worse than it is."""
+PAUSE_MS: Final = 50
+"""Between two fetches: what freshness may be late by, and what makes it cheap to watch a busy topic."""
 EDGES_EVERY_S: Final = 1.0
 EDGES_WAIT_S: Final = 5.0
 PARTITIONS_EVERY_S: Final = 30.0
@@ -100,7 +102,9 @@ class Watching:
     ) -> BroadcastReader:
         names = [self.names[spec.name] for spec in specs]
         mine = {source: at for source, at in starts.items() if source[0] in names}
-        return BroadcastReader(names, self.connection, BroadcastConfig(fetch_max_wait_ms=wait_ms), starts=mine)
+        return BroadcastReader(
+            names, self.connection, BroadcastConfig(fetch_max_wait_ms=wait_ms, pause_ms=PAUSE_MS), starts=mine
+        )
 
     async def _starts(self) -> dict[tuple[str, int], int]:
         """Where to begin with topics that are not read whole; waits for the broker and the topics."""
@@ -128,12 +132,14 @@ class Watching:
             try:
                 await consumer.start()
                 places: list[TopicPartition] = []
+                first: dict[TopicPartition, int] = {}
                 looked_s = -PARTITIONS_EVERY_S
                 while True:
                     async with asyncio.timeout(EDGES_WAIT_S):
                         if time.monotonic() - looked_s >= (PARTITIONS_EVERY_S if places else EDGES_EVERY_S):
                             places, looked_s = await self._partitions(consumer), time.monotonic()
-                        await self._look_at_edges(consumer, places)
+                            first = await consumer.beginning_offsets(places) if places else {}
+                        await self._look_at_ends(consumer, places, first)
                     backoff.reset()
                     await asyncio.sleep(EDGES_EVERY_S)
             except (KafkaError, TimeoutError) as error:
@@ -152,10 +158,12 @@ class Watching:
         )
         return [TopicPartition(name, one) for name, all_of in found.items() for one in all_of if not missing]
 
-    async def _look_at_edges(self, consumer: Any, places: list[TopicPartition]) -> None:
+    async def _look_at_ends(
+        self, consumer: Any, places: list[TopicPartition], first: dict[TopicPartition, int]
+    ) -> None:
         if not places:
             return
-        first, ends = await consumer.beginning_offsets(places), await consumer.end_offsets(places)
+        ends = await consumer.end_offsets(places)
         edges = {(place.topic, place.partition): (first[place], ends[place]) for place in places}
         if self.connection.is_embedded:  # its ends fall behind
             edges = {source: (one, max(end, self._reached.get(source, 0))) for source, (one, end) in edges.items()}
