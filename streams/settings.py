@@ -19,22 +19,20 @@ from types import MappingProxyType
 from typing import Any, Final, Self, TypeVar
 
 from streams.chat_settings import ChatSettings
+from streams.console_settings import HOST, ConsoleSettings
 from streams.contract import rules
 from streams.errors import SettingsError
 from streams.planner_settings import PlannerSettings
+from streams.security_settings import SecuritySettings
 from streams.setting_kinds import (
     KIND,
     Checked,
     Kind,
-    Secret,
     flag,
     folder,
     folder_or_store,
     number,
     one_of,
-    optional_file,
-    read_secret,
-    secret,
     several,
     share,
     shown,
@@ -48,53 +46,11 @@ from streams.store_url import StoreUrl
 FILE_NAME: Final = "marquee.toml"
 PREFIX: Final = "MARQUEE_"
 FILE_VARIABLE: Final = "MARQUEE_CONFIG"
-OTHER_VARIABLES: Final = frozenset({FILE_VARIABLE, "MARQUEE_NO_KAFKA"})
-"""``MARQUEE_*`` variables that are no settings: where the file is; and the test suite's, to go without a broker."""
+OTHER_VARIABLES: Final = frozenset({FILE_VARIABLE, "MARQUEE_NO_KAFKA", "MARQUEE_NO_CHROMIUM"})
+"""``MARQUEE_*`` variables that are no settings: where the file is; and the test suite's, to go without a
+broker or a browser."""
 ADDRESSES: Final = re.compile(r"[^\s,:/]+:\d{1,5}(,[^\s,:/]+:\d{1,5})*|\[[0-9a-fA-F:]+\]:\d{1,5}")
-HOST: Final = re.compile(r"[a-z0-9]([a-z0-9.-]{0,251}[a-z0-9])?")
 MAY_REWATCH: Final = tuple(sorted(rules.ACTION_WORDS - rules.HIDING_ACTIONS))
-
-
-@dataclasses.dataclass(frozen=True, kw_only=True)
-class SecuritySettings(Checked):
-    """How clients prove to the broker who they are, and whom they trust.
-
-    Attributes:
-      protocol: PLAINTEXT is for a broker on this machine; use SASL_SSL across a network.
-      mechanism: of SASL; only read when ``protocol`` starts with SASL.
-      username, password: of SASL.
-      password_file: holds the password, in place of ``password``; read anew by each process.
-      ca_file: PEM of the authority that signed the broker's certificate; unset trusts those of the system.
-    """
-
-    protocol: str = one_of("PLAINTEXT", ("PLAINTEXT", "SSL", "SASL_PLAINTEXT", "SASL_SSL"))
-    mechanism: str = one_of("SCRAM-SHA-256", ("PLAIN", "SCRAM-SHA-256", "SCRAM-SHA-512"))
-    username: str = text("", expected="a text")
-    password: Secret = secret()  # noqa: RUF009 - an immutable value
-    password_file: Path | None = optional_file()  # noqa: RUF009 - an immutable value
-    ca_file: Path | None = optional_file()  # noqa: RUF009 - an immutable value
-
-    def __post_init__(self) -> None:
-        super().__post_init__()
-        if self.password and self.password_file is not None:
-            raise SettingsError(
-                "security.password and security.password_file must not both be given, got both; remove the password"
-            )
-        if self.protocol.startswith("SASL") and not (self.username and (self.password or self.password_file)):
-            raise SettingsError(
-                f"security.username and security.password must be given for {self.protocol}, got none; set "
-                "MARQUEE_SECURITY_USERNAME, and MARQUEE_SECURITY_PASSWORD or MARQUEE_SECURITY_PASSWORD_FILE"
-            )
-        if self.ca_file is not None and not self.ca_file.is_file():
-            raise SettingsError(f"security.ca_file must be a readable PEM file, got {self.ca_file}: no such file")
-
-    def read_password(self) -> Secret:
-        """The password, out of its file where it has one; a newline at the end is not part of it.
-
-        Raises:
-          SettingsError: the file cannot be read, or is not a password.
-        """
-        return self.password if self.password_file is None else read_secret(self.password_file)
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -230,13 +186,14 @@ class Settings(Checked):
     snapshot_dir: Path | StoreUrl = folder_or_store("marquee-data/snapshots")  # noqa: RUF009 - an immutable value
     cache_dir: Path = folder("~/.cache/marquee")  # noqa: RUF009 - an immutable value
     text_encoder: str = one_of("auto", ("auto", "minilm", "hashed"))
-    security: SecuritySettings = SecuritySettings()
+    security: SecuritySettings = SecuritySettings()  # noqa: RUF009 - an immutable value
     trainer: TrainerSettings = TrainerSettings()
     recommender: RecommenderSettings = RecommenderSettings()
     slates: SlateSettings = SlateSettings()
     studio: StudioSettings = StudioSettings()
     speech: SpeechSettings = SpeechSettings()  # noqa: RUF009 - an immutable value
     planner: PlannerSettings = PlannerSettings()  # noqa: RUF009 - an immutable value
+    console: ConsoleSettings = ConsoleSettings()  # noqa: RUF009 - an immutable value
     model: Mapping[str, Any] = dataclasses.field(default_factory=lambda: MappingProxyType({}))
 
     @property

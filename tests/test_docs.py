@@ -198,7 +198,17 @@ def cell_words(text: str) -> list[str]:
 
 @pytest.mark.parametrize(
     "title",
-    ["Top of the file", "[security]", "[trainer]", "[recommender]", "[slates]", "[planner]", "[studio]", "[speech]"],
+    [
+        "Top of the file",
+        "[security]",
+        "[trainer]",
+        "[recommender]",
+        "[slates]",
+        "[planner]",
+        "[studio]",
+        "[speech]",
+        "[console]",
+    ],
 )
 def test_each_setting_is_documented(title: str) -> None:
     documented = table(section(title, OPERATIONS))[1:]
@@ -209,7 +219,7 @@ def test_each_setting_is_documented(title: str) -> None:
 
 def test_every_table_of_settings_has_its_section() -> None:
     assert set(setting_rows()) == {
-        "", "security", "trainer", "recommender", "slates", "planner", "studio", "speech",
+        "", "security", "trainer", "recommender", "slates", "planner", "studio", "speech", "console",
     }  # fmt: skip
 
 

@@ -20,6 +20,11 @@ def worker(role: str, config: Path | None, broker: str | None, prefix: str | Non
     from streams.processors import use_one_xla_thread
 
     settings = settings_of(config=config, broker=broker, prefix=prefix)
+    if role == "console":  # above the roles, since it asks what commands ask; computes nothing
+        from streams.console import serve
+
+        serve.run(settings, config=config, is_embedded=embedded)
+        return
     use_one_xla_thread()
     use_kernel_cache(settings.cache_dir)
     use_program_cache(settings.cache_dir)

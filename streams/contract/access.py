@@ -71,6 +71,13 @@ ACCESS: Final[dict[str, Access]] = {
         joins_group=True,
         checks=True,
     ),
+    "console": Access(
+        reads=(
+            topics.INTERACTIONS, topics.ITEMS, topics.SLATES, topics.CONTENT_TASKS, topics.CONTENT_ASSETS,
+            topics.ITEM_STATES, topics.MODEL_SNAPSHOTS, topics.LEDGER, topics.METRICS, topics.DEAD_LETTERS,
+        ),
+        checks=True,
+    ),
     "topics": Access(checks=True, creates=True),
     "recommend": Access(reads=(topics.SLATES,), writes=(topics.REQUESTS,)),
     "tasks": Access(reads=(topics.CONTENT_TASKS, topics.CONTENT_ASSETS, topics.ITEM_ARMS, topics.METRICS)),

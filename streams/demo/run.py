@@ -26,7 +26,7 @@ from streams.roles.app import ROLES, commands_for
 from streams.roles.supervisor import Supervisor
 from streams.settings import environ_without_settings
 from streams.transport import admin
-from streams.transport.embedded import embedded_broker
+from streams.transport.embedded import embedded_broker, free_port
 
 DRAIN_S: Final = 2.0
 """What the roles get to end in, so that all is gone within 5 s of Ctrl-C; their state goes with the demo anyway."""
@@ -51,8 +51,12 @@ def run(wish: Wish, *, events: int, console: Console) -> Outcome:
         admin.create_topics(connection, TOPICS, prefix="")
         _say(console, f"made its {len(TOPICS)} topics")
         config = Path(folder) / "marquee.toml"
-        config.write_text(settings_toml(Path(folder) / "snapshots"), encoding="utf-8")
-        commands = commands_for(ROLES, broker=connection.bootstrap, prefix="", config=config, is_embedded=True)
+        port = free_port()
+        config.write_text(settings_toml(Path(folder) / "snapshots", console_port=port), encoding="utf-8")
+        address = f"http://127.0.0.1:{port}/"
+        _say(console, f"the console: {address}")
+        roles = (*ROLES, "console")
+        commands = commands_for(roles, broker=connection.bootstrap, prefix="", config=config, is_embedded=True)
         items = workshop.prepare(connection, Path(folder), log)
         _say(console, f"a small platform beside it: {sum(bool(one.assets) for one in items)} clips and their viewers")
         beside_config = Path(folder) / "studio.toml"
@@ -62,7 +66,7 @@ def run(wish: Wish, *, events: int, console: Console) -> Outcome:
         )
         words_path = Path(folder) / "roles.log"
         with words_path.open("wb") as words:
-            show = Show(wish, log, connection, items, console=console)
+            show = Show(wish, log, connection, items, console=console, address=address)
             supervisor = Supervisor(
                 commands, say=show.hear, environ=environ_without_settings(), words=words, drain_s=DRAIN_S
             )
@@ -96,7 +100,7 @@ def chosen(log: EventLog, *, events: int, follow: str | None) -> EventLog:
     return log
 
 
-def settings_toml(snapshot_dir: Path) -> str:
+def settings_toml(snapshot_dir: Path, *, console_port: int) -> str:
     """The roles' settings: snapshots of their own, small steps to watch, a slate after every interaction.
 
     Words are only hashed: encoding the catalogue would take a good part of the demo's two minutes.
@@ -106,6 +110,7 @@ def settings_toml(snapshot_dir: Path) -> str:
         'text_encoder = "hashed"\n'
         "[trainer]\nsnapshot_every_steps = 0\nbatch_size = 128\nlinger_ms = 100\n"
         "[recommender]\npush_slates = true\npush_interval_ms = 0\n"
+        f"[console]\nport = {console_port}\n"
     )
 
 

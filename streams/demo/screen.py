@@ -57,6 +57,7 @@ class Scene:
       total: interactions of the whole stream. broken: broken records fed so far.
       notice: one line of the supervisor's, when a process had to be started again.
       making: what the planner found and the studio made, on the small platform beside the log.
+      address: of the console.
     """
 
     phase: str
@@ -66,6 +67,7 @@ class Scene:
     broken: int
     notice: str = ""
     making: Making = field(default_factory=Making)
+    address: str = ""
 
 
 def picture(scene: Scene, figures: Figures, *, width: int, height: int) -> RenderableType:
@@ -115,7 +117,7 @@ def _head(scene: Scene, figures: Figures, width: int) -> RenderableType:
         finished_style="cyan",
     )  # fmt: skip
     bar.add_row(progress, done)
-    hint = scene.notice or "Ctrl-C stops everything"
+    hint = scene.notice or "Ctrl-C stops everything" + (f"; the console: {scene.address}" if scene.address else "")
     return Group(line, bar, Text(printable(hint, most=width), "yellow" if scene.notice else "bright_black"))
 
 

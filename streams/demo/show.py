@@ -81,11 +81,18 @@ class Show:
     Args:
       wish: what to show. log: what to feed. connection: the broker, with its topics.
       beside: the catalogue of the small platform beside the log.
-      console: gets the show.
+      console: gets the show. address: of the console in a browser.
     """
 
     def __init__(
-        self, wish: Wish, log: EventLog, connection: Connection, beside: Sequence[Item], *, console: Console
+        self,
+        wish: Wish,
+        log: EventLog,
+        connection: Connection,
+        beside: Sequence[Item],
+        *,
+        console: Console,
+        address: str = "",
     ) -> None:
         self.stop = threading.Event()
         self.error: MarqueeError | None = None
@@ -94,6 +101,7 @@ class Show:
         self._wish = wish
         self._connection = connection
         self._console = console
+        self._address = address
         self._began_s = time.monotonic()
         self._said: queue.SimpleQueue[Said] = queue.SimpleQueue()
         titles = dict(zip(log.catalogue.item_id.tolist(), log.catalogue.title.tolist(), strict=True))
@@ -134,7 +142,7 @@ class Show:
             self._console.print(summary.summary(self.outcome), highlight=False)
             if self._wish.keeps:
                 user = self._figures.shown.user_id if self._figures.shown else "USER"
-                lines = summary.serving(broker=self._connection.bootstrap, user_id=user)
+                lines = summary.serving(broker=self._connection.bootstrap, user_id=user, address=self._address)
                 self._console.print(lines, highlight=False, soft_wrap=True)
 
     def _conduct(self, start: Callable[..., Future[Any]]) -> None:
@@ -239,7 +247,7 @@ class Show:
             phase=self._phase + waits, steps=tuple(self._steps), elapsed_s=time.monotonic() - self._began_s,
             total=self._total, broken=self._feed.broken_count,
             notice=self._notice if time.monotonic() - self._noticed_s < NOTICE_S else "",
-            making=self._making.making(),
+            making=self._making.making(), address=self._address,
         )  # fmt: skip
 
     def _draw(self) -> None:

@@ -116,13 +116,14 @@ def summary(outcome: Outcome) -> RenderableType:
     )
 
 
-def serving(*, broker: str, user_id: str) -> RenderableType:
+def serving(*, broker: str, user_id: str, address: str = "") -> RenderableType:
     """What one can do while the demo keeps serving."""
     return Group(
         Text(),
         Text.assemble(
             ("Still serving on ", "bold"), (broker, "bold cyan"), ("; Ctrl-C stops everything. Try:", "bold")
         ),
+        *([Text.assemble("  open ", (address, "bold cyan"), " in a browser")] if address else []),
         Text(f"  marquee recommend {user_id} --k 10 --broker {broker}"),
         Text(f"  marquee replay movietweetings --broker {broker} --rate 500/s --limit 50000"),
         Text(f"  marquee tasks ls --all --prefix {PREFIX} --broker {broker}"),

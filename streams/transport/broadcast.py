@@ -36,12 +36,14 @@ class BroadcastConfig:
       fetch_max_wait_ms: how long the broker may sit on a fetch without data.
       poll_ms: how often :attr:`BroadcastReader.caught_up` is looked at while nothing comes.
       partitions_every_s: how often new partitions are looked for.
+      pause_ms: rest between two fetches, for a reader that may be late: each has its price, however little it brings.
     """
 
     chunk_records: int = 1024
     fetch_max_wait_ms: int = 100
     poll_ms: int = 200
     partitions_every_s: float = 30.0
+    pause_ms: int = 0
 
 
 class BroadcastReader:
@@ -91,6 +93,8 @@ class BroadcastReader:
             looked_at = asyncio.get_running_loop().time()
             while True:
                 await self._read(consumer, on_chunk)
+                if self._config.pause_ms:
+                    await asyncio.sleep(self._config.pause_ms / 1000)
                 now = asyncio.get_running_loop().time()
                 if now - looked_at >= self._config.partitions_every_s:
                     looked_at = now

@@ -45,12 +45,18 @@ def read_whole(connection: Connection, topic: str, *, first: Mapping[int, int] |
       BrokerError: the topic is not there, or records stop coming.
     """
     consumer = Consumer({**connection.for_confluent(), **_FETCH})
+    knows_ends = not connection.is_embedded  # whose ends fall behind: it is read until it says that nothing is left
+
+    def is_behind(end: int, start: int | None) -> bool:
+        wanted = first is None or start is not None
+        return wanted and (not knows_ends or (start or 0) < end)
+
     try:
         ends = _ends(consumer, topic, connection)
         places = [
             TopicPartition(topic, partition, OFFSET_BEGINNING if first is None else first[partition])
             for partition, end in ends.items()
-            if end > 0 and (first is None or first.get(partition, end) < end)
+            if is_behind(end, None if first is None else first.get(partition))
         ]
         left = {place.partition for place in places}
         consumer.assign(places)
@@ -66,9 +72,9 @@ def read_whole(connection: Connection, topic: str, *, first: Mapping[int, int] |
                         raise refused_topic(connection, topic, error)
                     left.discard(partition)  # its last records may be marks of transactions, which are never given
                     continue
-                if offset < ends[partition]:
+                if offset < ends[partition] or not knows_ends:
                     yield message
-                if offset + 1 >= ends[partition]:
+                if offset + 1 >= ends[partition] and knows_ends:
                     left.discard(partition)
             if time.monotonic() - heard_s > SILENCE_S:
                 raise BrokerError(

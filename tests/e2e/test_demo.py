@@ -12,6 +12,7 @@ import subprocess
 import sys
 import tempfile
 import time
+import urllib.request
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -152,6 +153,9 @@ def test_ctrl_c_while_it_starts_stops_everything_at_once(start):
 def test_kept_it_answers_requests_until_ctrl_c(start):
     demo = start("--events", "2000", DEMO_KEEP="1")
     port = int(demo.wait_for(r"Still serving on 127\.0\.0\.1:(\d+)")[1])
+    console = int(demo.wait_for(r"open http://127\.0\.0\.1:(\d+)/ in a browser")[1])
+    with urllib.request.urlopen(f"http://127.0.0.1:{console}/healthz", timeout=WAIT_S) as answer:
+        assert json.load(answer) == {"ready": True, "problem": None}
     user = demo.wait_for(r"marquee recommend (\S+) ")[1]
     asked = subprocess.run(
         [sys.executable, "-m", "streams.cli", "recommend", user, "--k", "5", "--broker", f"127.0.0.1:{port}", "--json"],
@@ -164,6 +168,7 @@ def test_kept_it_answers_requests_until_ctrl_c(start):
     assert status == 0
     assert took_s < STOP_S
     assert_nothing_is_left(port)
+    assert_nothing_is_left(console)
 
 
 def test_a_user_who_is_not_in_the_log_is_refused_before_anything_starts(start):

@@ -9,8 +9,9 @@ import pytest
 from streams.connect import connection_of
 from streams.contract import rules
 from streams.errors import SettingsError
+from streams.security_settings import SecuritySettings
 from streams.setting_kinds import Secret, read_secret
-from streams.settings import RecommenderSettings, SecuritySettings, Settings, TrainerSettings, variable_of
+from streams.settings import RecommenderSettings, Settings, TrainerSettings, variable_of
 from streams.store_url import EXPECTED
 
 
