@@ -34,6 +34,7 @@ class ConsoleSettings(Checked):
       token: what a change must bring in its header; none: nothing can be changed.
       token_file: holds the token, in place of `token`.
       streams: event streams open at a time; each open page is one.
+      content_prefix: of the topics of planner and studio, where it is another one than the engine's.
     """
 
     host: str = text("127.0.0.1", expected="an IP address", accepts=_is_address)
@@ -44,6 +45,9 @@ class ConsoleSettings(Checked):
     token: Secret = secret()  # noqa: RUF009 - an immutable value
     token_file: Path | None = optional_file()  # noqa: RUF009 - an immutable value
     streams: int = whole(64, least=1, most=10_000)
+    content_prefix: str = text("", expected="letters, digits, '.', '_' and '-', 100 at most", accepts=lambda value: (
+        re.fullmatch(r"[A-Za-z0-9._-]{0,100}", value) is not None
+    ))  # fmt: skip
 
     def __post_init__(self) -> None:
         super().__post_init__()

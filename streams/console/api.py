@@ -45,7 +45,7 @@ class Api:
     """
 
     def __init__(
-        self, watching: Watching, live: Live, guard: Guard, past: Past, *, version: str, broker: str, store: Path
+        self, watching: Watching, live: Live, guard: Guard, past: Past, *, version: str, broker: str, store: Path | None
     ) -> None:
         self._watching = watching
         self._live = live
@@ -53,7 +53,7 @@ class Api:
         self._past = past
         self._meta = {
             "version": version, "broker": broker, "prefix": watching.prefix, "may_write": guard.may_write,
-            "topics": list(watching.names), "store": store.is_dir(),
+            "topics": list(watching.names), "store": store is not None and store.is_dir(),
         }  # fmt: skip
         self._turns = asyncio.Semaphore(AT_A_TIME)
         self._waiting = 0

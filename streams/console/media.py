@@ -29,14 +29,14 @@ def find(folder: Path, digest: str) -> Path | None:
 
 
 class Media:
-    """Serves the store, parts of a film too."""
+    """Serves the store, parts of a film too; nothing where it is no folder of this machine."""
 
-    def __init__(self, folder: Path) -> None:
-        self._folder = folder.resolve()
+    def __init__(self, folder: Path | None) -> None:
+        self._folder = None if folder is None else folder.resolve()
 
     async def file(self, request: web.Request) -> web.StreamResponse:
         """``GET /media/SHA256``."""
-        path = find(self._folder, request.match_info["digest"])
+        path = None if self._folder is None else find(self._folder, request.match_info["digest"])
         if path is None:
             raise web.HTTPNotFound
         return web.FileResponse(path, headers={

@@ -37,10 +37,11 @@ def app_of(settings: Settings, watching: Watching, *, config: Path | None = None
     guard = Guard(hosts=wishes.hosts, address=wishes.host, token=wishes.read_token())
     live = Live(watching, most=wishes.streams)
     past = Past(broker=settings.broker, prefix=settings.prefix, config=config)
-    pages, media = Pages(), Media(settings.studio.store_dir)
+    store = settings.studio.store_dir if isinstance(settings.studio.store_dir, Path) else None
+    pages, media = Pages(), Media(store)
     api = Api(
         watching, live, guard, past, version=importlib.metadata.version("marquee"), broker=settings.broker,
-        store=settings.studio.store_dir,
+        store=store,
     )  # fmt: skip
     app = web.Application(middlewares=[guard.middleware], client_max_size=MOST_BODY_BYTES)
     app.on_response_prepare.append(add_headers)
@@ -53,7 +54,7 @@ def app_of(settings: Settings, watching: Watching, *, config: Path | None = None
 
 
 async def _serve(settings: Settings, connection: Connection, config: Path | None) -> None:
-    watching = Watching(connection, prefix=settings.prefix)
+    watching = Watching(connection, prefix=settings.prefix, content_prefix=settings.console.content_prefix)
     app = app_of(settings, watching, config=config)
     runner = web.AppRunner(app, access_log=None, shutdown_timeout=CLOSE_S)
     await runner.setup()

@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
 import msgspec
@@ -23,7 +23,7 @@ from streams.console.tail import A_CHUNK, Tail, text_of
 from streams.contract import topics
 from streams.contract.codec import Rejected, decoder
 from streams.contract.events import AsOf, LedgerRecord, Metric, ModelRef, SnapshotNotice
-from streams.contract.topics import TOPICS, TopicSpec, topic_name
+from streams.contract.topics import TOPICS, topic_name
 from streams.errors import BrokerError
 from streams.transport.backoff import Backoff
 from streams.transport.broadcast import BroadcastConfig, BroadcastReader
@@ -40,7 +40,8 @@ BACK: Final[Mapping[str, int]] = {
     topics.METRICS.name: 50_000, topics.LEDGER.name: 500, topics.DEAD_LETTERS.name: 500,
 }  # fmt: skip
 """Of these the newest records."""
-WHOLE: Final = (topics.MODEL_SNAPSHOTS, topics.CONTENT_TASKS, topics.CONTENT_ASSETS)
+CONTENT: Final = (topics.CONTENT_TASKS, topics.CONTENT_ASSETS)
+WHOLE: Final = (topics.MODEL_SNAPSHOTS, *CONTENT)
 WAIT_MS: Final = 250
 """How long the broker may sit on a fetch; one with news answers at once."""
 EMBEDDED_WAIT_MS: Final = 50
@@ -67,14 +68,19 @@ class Watching:
     """Everything that the console knows of the topics; `run` it as a task.
 
     Args:
-      connection: the broker. prefix: of the topics.
+      connection: the broker. prefix: of the topics. content_prefix: of those of content tasks, of assets and of the
+        items that they are for, where it is another one; "": it is not.
     """
 
-    def __init__(self, connection: Connection, *, prefix: str) -> None:
+    def __init__(self, connection: Connection, *, prefix: str, content_prefix: str = "") -> None:
         self.connection = connection
         self.prefix = prefix
         self.names = {spec.name: topic_name(prefix, spec.name) for spec in TOPICS}
-        self.specs = {name: spec for spec in TOPICS for name in [topic_name(prefix, spec.name)]}
+        self.item_names = [self.names[topics.ITEMS.name]]
+        if content_prefix:
+            self.names |= {spec.name: topic_name(content_prefix, spec.name) for spec in CONTENT}
+            self.item_names.append(topic_name(content_prefix, topics.ITEMS.name))
+        self.specs = {self.names[spec.name]: spec for spec in TOPICS}
         self.board = Board(self.names[topics.INTERACTIONS.name])
         self.catalogue = Catalogue()
         self.content = Content()
@@ -88,9 +94,10 @@ class Watching:
         async with asyncio.TaskGroup() as group:
             group.create_task(self._watch_edges())
             starts = await self._starts()
-            hot = self._reader(HOT, starts, wait_ms=EMBEDDED_WAIT_MS if self.connection.is_embedded else WAIT_MS)
-            told = self._reader([*(spec for spec in TOPICS if spec.name in BACK), *WHOLE], starts)
-            items = self._reader([topics.ITEMS], {})
+            wait_ms = EMBEDDED_WAIT_MS if self.connection.is_embedded else WAIT_MS
+            hot = self._reader([self.names[spec.name] for spec in HOT], starts, wait_ms=wait_ms)
+            told = self._reader([self.names[name] for name in (*BACK, *(spec.name for spec in WHOLE))], starts)
+            items = self._reader(self.item_names, {})
             for reader, take in ((hot, self._take_hot), (told, self._take_told), (items, self._take_items)):
                 group.create_task(reader.run(take))
             for reader in (told, items):
@@ -98,9 +105,8 @@ class Watching:
             self.is_caught_up = True
 
     def _reader(
-        self, specs: Iterable[TopicSpec], starts: Mapping[tuple[str, int], int], wait_ms: int = WAIT_MS
+        self, names: Sequence[str], starts: Mapping[tuple[str, int], int], wait_ms: int = WAIT_MS
     ) -> BroadcastReader:
-        names = [self.names[spec.name] for spec in specs]
         mine = {source: at for source, at in starts.items() if source[0] in names}
         return BroadcastReader(
             names, self.connection, BroadcastConfig(fetch_max_wait_ms=wait_ms, pause_ms=PAUSE_MS), starts=mine

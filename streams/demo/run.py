@@ -52,7 +52,7 @@ def run(wish: Wish, *, events: int, console: Console) -> Outcome:
         _say(console, f"made its {len(TOPICS)} topics")
         config = Path(folder) / "marquee.toml"
         port = free_port()
-        config.write_text(settings_toml(Path(folder) / "snapshots", console_port=port), encoding="utf-8")
+        config.write_text(settings_toml(Path(folder), console_port=port), encoding="utf-8")
         address = f"http://127.0.0.1:{port}/"
         _say(console, f"the console: {address}")
         roles = (*ROLES, "console")
@@ -100,17 +100,18 @@ def chosen(log: EventLog, *, events: int, follow: str | None) -> EventLog:
     return log
 
 
-def settings_toml(snapshot_dir: Path, *, console_port: int) -> str:
+def settings_toml(folder: Path, *, console_port: int) -> str:
     """The roles' settings: snapshots of their own, small steps to watch, a slate after every interaction.
 
     Words are only hashed: encoding the catalogue would take a good part of the demo's two minutes.
     """
     return (
-        f"snapshot_dir = {json.dumps(str(snapshot_dir))}\n"
+        f"snapshot_dir = {json.dumps(str(folder / 'snapshots'))}\n"
         'text_encoder = "hashed"\n'
         "[trainer]\nsnapshot_every_steps = 0\nbatch_size = 128\nlinger_ms = 100\n"
         "[recommender]\npush_slates = true\npush_interval_ms = 0\n"
-        f"[console]\nport = {console_port}\n"
+        f"[console]\nport = {console_port}\ncontent_prefix = {json.dumps(beside.PREFIX)}\n"
+        + workshop.store_toml(folder)
     )
 
 

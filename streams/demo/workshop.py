@@ -29,8 +29,8 @@ LASTS_S: Final = 45.0
 """The events of the platform come in so long."""
 POLL_S: Final = 0.2
 USED: Final = (
-    topics.ITEMS, topics.USERS, topics.INTERACTIONS, topics.CONTENT_TASKS, topics.CONTENT_ASSETS, topics.DEAD_LETTERS,
-    topics.METRICS,
+    topics.ITEMS, topics.USERS, topics.INTERACTIONS, topics.CONTENT_TASKS, topics.CONTENT_ASSETS, topics.ITEM_ARMS,
+    topics.DEAD_LETTERS, topics.METRICS,
 )  # fmt: skip
 TAILED: Final[dict[str, type[ContentTask] | type[ContentAsset]]] = {
     topic_name(beside.PREFIX, topics.CONTENT_TASKS.name): ContentTask,
@@ -49,12 +49,17 @@ def prepare(connection: Connection, folder: Path, log: EventLog) -> list[Item]:
     return beside.catalogue(beside.clips_in(folder / "clips"), log)
 
 
+def store_toml(folder: Path) -> str:
+    """Where the finished files are, for whoever makes them and whoever shows them."""
+    return f"[studio]\nstore_dir = {json.dumps(str(folder / 'assets'))}\n"
+
+
 def settings_toml(folder: Path) -> str:
     """The settings of its planner and its studio: a bounded one, of one render at a time."""
     return (
         f"snapshot_dir = {json.dumps(str(folder / 'plans'))}\n"
         f"[planner]\nsnapshot_every_events = 0\ndub_budget = 0\nsubtitles_budget = 0\n"
-        f"[studio]\nstore_dir = {json.dumps(str(folder / 'assets'))}\nroots = [{json.dumps(str(folder / 'clips'))}]\n"
+        f"{store_toml(folder)}roots = [{json.dumps(str(folder / 'clips'))}]\n"
         "processes = 1\nniceness = 5\ndeadline_s = 300\nmemory_mb = 2048\nfile_mb = 256\n"
     )
 

@@ -152,7 +152,7 @@ def _content(store_dir: Path) -> Iterator[Out]:
     made = store_dir / "made.png"
     Image.linear_gradient("L").resize((320, 180)).convert("RGB").save(made)
     store = Store(store_dir)
-    aside = Aside(store)
+    aside = Aside(store.corners)
     stored = store.put(made, suffix=".png", manifest={"task_id": picture.task_id}, aside=aside.folder)
     aside.close()
     asset = Asset(
