@@ -99,7 +99,7 @@ def main() -> None:
     report(
         Figure(
             name="words wrong, clean", ours=ours["clean"].told()["wer"], unit="share", goal="ours <= 0.12",
-            limit=plain["clean"].told()["wer"] or None,
+            peer=plain["clean"].told()["wer"] or None,
         ),
         Figure(
             name="edge of a cue beside the speech, median", ours=statistics.median(edges), unit="s",
