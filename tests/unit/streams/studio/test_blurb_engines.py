@@ -17,7 +17,8 @@ from streams.contract.events import Item
 from streams.errors import SettingsError
 from streams.settings import Settings
 from streams.studio import checks
-from streams.studio.chat import Chat, ask
+from streams.studio.chat import Chat
+from streams.studio.chat_client import ask
 from streams.studio.engines import Job
 from streams.studio.errors import EngineError, SpecError
 from streams.studio.means import Endpoint, Means, means_of
