@@ -149,6 +149,12 @@ def compacted(pool: P, places: int = 0) -> P:
     return type(pool)(start, pool.length, pool.room, head, *fresh)  # type: ignore[arg-type]
 
 
+def rehearse_compacted() -> None:
+    """Compile what `compacted` needs, for whoever must not wait for a compiler there."""
+    for empty in (empty_rows(1, 1), empty_successors(1, 1), empty_company(1, 1), empty_histories(1, 1)):
+        compacted(empty)
+
+
 def reserve_appends(histories: Histories, users: I32) -> Histories:
     """The same histories with room to append one event to each of ``users``, repeats included."""
     distinct, events = np.unique(users, return_counts=True)

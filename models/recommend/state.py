@@ -189,8 +189,9 @@ def at_rest(state: State) -> list[NDArray[Any]] | None:
     """Wait for what JAX still computes; the leaves of the towers where they lie, to be read before the next step only.
 
     They are no copy, and JAX does not know of them, so that the next step still takes the memory over. None where they
-    are not in the host's memory.
+    are not in the host's memory. What `to_arrays` needs is compiled: a process split from this one could not.
     """
+    pools.rehearse_compacted()
     if state.shortlist is not None:
         shortlisting.settle(state.shortlist)
     leaves = jax.block_until_ready(jax.tree.leaves(state.towers))  # type: ignore[no-untyped-call]

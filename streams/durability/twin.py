@@ -28,7 +28,7 @@ from streams.durability.folder_store import write_synced
 from streams.durability.manifest import ArrayEntry, as_bytes, entry_of, file_name, portable
 from streams.errors import SnapshotError
 
-SILENCE_S: Final = 300.0
+SILENCE_S: Final = 120.0
 """A twin that has written no array for so long hangs."""
 ENDING: Final = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 """What asks a process to end: the twin is waited for in a drain, and is told by its parent alone."""
@@ -71,9 +71,7 @@ class Twin:
           SnapshotError: it could not, it was killed, or it hangs and was killed for it.
         """
         try:
-            os.write(self._ask, os.fsencode(folder))
-            os.close(self._ask)
-            self._ask = -1
+            os.write(self._ask, json.dumps(str(folder)).encode() + b"\n")
             return self._listen(silence_s)
         except OSError as error:
             raise SnapshotError(f"expected a twin that writes to {folder}, got: {error}") from error
@@ -86,8 +84,7 @@ class Twin:
             return
         self._is_over = True
         for pipe in (self._ask, self._heard):
-            if pipe >= 0:
-                os.close(pipe)
+            os.close(pipe)
         os.kill(self.pid, signal.SIGKILL)  # one that is through has only its status left, which waits for us
         os.waitpid(self.pid, 0)
 
@@ -122,11 +119,11 @@ def _live(arrays: Callable[[], Arrays], asked: int, answering: int, parent: int)
         signal.set_wakeup_fd(-1)
         if _libc is not None:
             _libc.prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
-        folder = b""
-        while part := os.read(asked, 65_536):
+        folder = b""  # up to a line's end and not to the pipe's: a later twin holds the other end open too
+        while not folder.endswith(b"\n") and (part := os.read(asked, 65_536)):
             folder += part
         if folder and os.getppid() == parent:
-            _write(arrays(), Path(os.fsdecode(folder)), answering)
+            _write(arrays(), Path(json.loads(folder)), answering)
     except BaseException as error:  # noqa: BLE001 - told to the parent, which decides
         _say(answering, {"error": f"{type(error).__name__}: {error}"})
     finally:

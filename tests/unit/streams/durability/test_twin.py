@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import signal
 import subprocess
@@ -66,6 +67,14 @@ def test_it_writes_while_other_threads_hold_the_interpreter(tmp_path):
     assert snapshots.versions(tmp_path) == [17, 18, 19]
 
 
+def test_two_at_a_time_do_not_wait_for_each_other(tmp_path):
+    first, second = Twin(arrays), Twin(arrays)
+    assert [entry.name for entry in first.write(tmp_path, silence_s=60)] == ["a/x", "b", "c"]
+    other = tmp_path / "with a\nline's end"
+    other.mkdir()
+    assert [entry.name for entry in second.write(other, silence_s=60)] == ["a/x", "b", "c"]
+
+
 def test_the_same_state_again_is_the_same_snapshot_and_another_is_refused(tmp_path):
     snapshots.save(tmp_path, 1, Twin(arrays), offsets={}, meta={})
     snapshots.save(tmp_path, 1, Twin(arrays), offsets={}, meta={})
@@ -123,11 +132,12 @@ def test_a_drain_does_not_end_it(tmp_path):
 
 
 def test_it_does_not_outlive_its_parent(tmp_path):
+    line = json.dumps(str(tmp_path)).encode() + b"\n"
     code = (
         "import os, signal; from streams.durability.twin import Twin\n"
         "kept = Twin(lambda: {'a': signal.pause()})\n"
         "print(kept.pid, flush=True)\n"
-        f"os.write(kept._ask, {os.fsencode(tmp_path)!r}); os.close(kept._ask)\n"
+        f"os.write(kept._ask, {line!r})\n"
         "signal.pause()"
     )
     parent = subprocess.Popen(
