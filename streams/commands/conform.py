@@ -66,7 +66,7 @@ def conform(
     from streams.cores import conform as core
 
     settings = settings_of(config=config, broker=broker, prefix=prefix)
-    is_file = source == "-" or (broker is None and Path(source).is_file())
+    is_file = source == "-" or (broker is None and Path(source).exists() and not Path(source).is_dir())  # or a pipe
     spec = _spec_of(source, topic, settings, is_file=is_file)
     if key_separator is not None and not (is_file and key_separator):
         raise click.UsageError("--key-separator is for a file, and must not be empty; a topic's keys are known")

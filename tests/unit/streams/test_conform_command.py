@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import io
 import json
+import os
+import re
+import threading
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +16,7 @@ from streams.cli import run
 from streams.contract import asyncapi, codec, rules, schemas
 from tests.factories import make_interaction
 
+DOCS = Path(__file__).parents[3] / "docs"
 GOOD = codec.encode(make_interaction(user_id="u-1"))
 
 
@@ -43,6 +47,27 @@ def test_what_is_wrong_is_told_with_its_line_and_steers_no_terminal(capsys: pyte
     assert all(char.isprintable() or char == "\n" for char in text)
     whole = said(capsys, "log", "--as", "interactions.v1", "--json", code=1)
     assert all(char.isprintable() or char == "\n" for char in whole)
+
+
+def test_the_docs_show_what_it_prints(capsys: pytest.CaptureFixture[str]) -> None:
+    shown = re.findall(r"```text\n(\d+ records of .*?)```", (DOCS / "events.md").read_text(encoding="utf-8"), re.DOTALL)
+    lines = [json.dumps(json.loads(GOOD) | ({"dwellms": 1} if 3 <= n < 415 else {})) for n in range(1, 1_001)]
+    lines[16] = shown[0].partition("line 17: ")[2].partition("\n")[0]
+    lines[499] = json.dumps(json.loads(GOOD) | {"dwell_ms": -2})
+    lines[229] = shown[0].partition("line 230: ")[2].partition("\n")[0]
+    lines[998] = lines[999] = lines[2]
+    Path("events.jsonl").write_text("\n".join(lines), encoding="utf-8")
+    assert shown == [said(capsys, "events.jsonl", "--as", "interactions.v1", code=1)]
+
+
+def test_a_pipe_is_a_file_and_a_folder_is_none(capsys: pytest.CaptureFixture[str]) -> None:
+    os.mkfifo("pipe")
+    writer = threading.Thread(target=lambda: Path("pipe").write_bytes(GOOD))
+    writer.start()
+    assert said(capsys, "pipe", "--as", "interactions.v1", code=0).startswith("1 records of pipe")
+    writer.join()
+    Path("items.v1").mkdir()
+    assert run(["conform", "items.v1", "--prefix", "nowhere", "--key-separator", ":"]) == 2
 
 
 def test_for_machines_it_is_one_object(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:

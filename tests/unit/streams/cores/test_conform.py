@@ -128,6 +128,13 @@ def test_fields_that_nobody_reads_are_told_and_allowed() -> None:
     ]
 
 
+@pytest.mark.parametrize("value", [b"1e400", b"1" * 5_000, b"[" * 150 + b"]" * 150, b'"\\u0000"'])
+def test_what_nobody_reads_may_hold_anything(value: bytes) -> None:
+    report = interactions(came(codec.encode(make_interaction())[:-1] + b',"x":' + value + b"}"))
+    assert report.is_ok
+    assert [one.name for one in report.unknown] == ["x"]
+
+
 def test_memory_does_not_grow_with_the_kinds_of_wrong() -> None:
     names = [f"f{chr(97 + n // 26 % 26)}{chr(97 + n % 26)}{chr(97 + n // 676)}" for n in range(1_000)]
     report = interactions(*(came(GOOD | {name: 1}) for name in names))
