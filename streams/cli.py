@@ -27,6 +27,8 @@ COMMANDS: Final = {
     "demo": "Watch the engine learn a film log, live; needs nothing else.",
     "run": "Run the engine: trainer and recommender.",
     "topics": "Check the topics, or create them.",
+    "contract": "Schemas of every record, for registries and code generators.",
+    "conform": "Check a producer's records, from a file or a topic.",
     "tasks": "What content would pay off next, and why.",
     "recommend": "Ask for a user's slate over the topics.",
     "eval": "Judge the model on an event log, with no broker.",

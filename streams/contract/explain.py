@@ -60,6 +60,15 @@ def readable(text: str) -> str:
     return cut if cut.isprintable() else "".join(c if c.isprintable() else "\N{REPLACEMENT CHARACTER}" for c in cut)
 
 
+def without_particulars(reason: str) -> str:
+    """A reason without the values that differ from record to record, to count alike ones together.
+
+    >>> without_particulars('Expected `int`, got "a" - at `$.tags[3]`')
+    'Expected `int`, got "…" - at `$.tags[#]`'
+    """
+    return re.sub(r"\"[^\"]*\"|\d+", lambda match: '"…"' if match[0][0] == '"' else "#", reason)
+
+
 def _shown(value: object) -> str:
     text = msgspec.json.encode(value).decode()
     return text if len(text) <= MAX_SHOWN_CHARS else f"{text[:MAX_SHOWN_CHARS]}... ({len(text)} characters)"

@@ -26,6 +26,7 @@ from streams.contract.dead_letters import (
     origin_of,
     text_of,
 )
+from streams.contract.explain import without_particulars
 
 Verdict = Literal["ready", "redriven", "tries", "refused", "cut", "foreign", "superseded", "erased"]
 
@@ -112,7 +113,7 @@ class Letter:
     @property
     def kind(self) -> tuple[str, str]:
         """Stage, and the reason without the values that differ from record to record."""
-        return self.stage, re.sub(r"\"[^\"]*\"|\d+", lambda m: '"…"' if m[0][0] == '"' else "#", self.reason)
+        return self.stage, without_particulars(self.reason)
 
 
 class Wish(NamedTuple):

@@ -52,8 +52,11 @@ def strategy(kind: mi.Type) -> st.SearchStrategy[Any]:
 
 
 def _structs(kind: mi.StructType) -> st.SearchStrategy[Any]:
-    if special := SPECIAL.get(kind.cls):
-        return special(kind)
+    special = SPECIAL.get(kind.cls, _any_struct)
+    return special(kind)
+
+
+def _any_struct(kind: mi.StructType) -> st.SearchStrategy[Any]:
     required = {f.name: strategy(f.type) for f in kind.fields if f.required}
     optional = {f.name: strategy(f.type) for f in kind.fields if not f.required}
     return st.fixed_dictionaries(required, optional=optional).map(lambda values: kind.cls(**values))
@@ -120,12 +123,21 @@ def _content_assets(_kind: mi.StructType) -> st.SearchStrategy[events.ContentAss
     return done | failed
 
 
+def _slate_items(kind: mi.StructType) -> st.SearchStrategy[events.SlateItem]:
+    def with_one_each(item: events.SlateItem) -> events.SlateItem:
+        chances = [0.25] * len(item.asset_ids) if item.asset_propensities else []
+        return msgspec.structs.replace(item, asset_propensities=chances)
+
+    return _any_struct(kind).map(with_one_each)
+
+
 SPECIAL: dict[type[Any], Callable[[mi.StructType], st.SearchStrategy[Any]]] = {
     events.ItemState: _item_states,
     events.Tensor: _tensors,
     events.OffsetRange: _ranges,
     events.Gain: _gains,
     events.ContentAsset: _content_assets,
+    events.SlateItem: _slate_items,
 }
 ANY_EVENT = st.one_of([strategy(mi.type_info(event_type)) for event_type in EVENT_TYPES])
 ANY_TYPE = st.sampled_from(EVENT_TYPES)
