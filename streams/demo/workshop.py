@@ -55,11 +55,12 @@ def store_toml(folder: Path) -> str:
 
 
 def settings_toml(folder: Path) -> str:
-    """The settings of its planner and its studio: a bounded one, of one render at a time."""
+    """The settings of its planner and its studio: a bounded one, of one render at a time, its blurbs without a model."""
     return (
         f"snapshot_dir = {json.dumps(str(folder / 'plans'))}\n"
         f"[planner]\nsnapshot_every_events = 0\ndub_budget = 0\nsubtitles_budget = 0\n"
         f"{store_toml(folder)}roots = [{json.dumps(str(folder / 'clips'))}]\n"
+        'engines = ["extract"]\n'
         "processes = 1\nniceness = 5\ndeadline_s = 300\nmemory_mb = 2048\nfile_mb = 256\n"
     )
 

@@ -92,12 +92,15 @@ def test_a_recommender_reads_no_snapshot_s_address_from_a_topic(given: Settings)
     assert topics.MODEL_SNAPSHOTS.name not in read
 
 
-def test_only_the_trainer_has_to_do_with_snapshot_notices_and_it_writes_them() -> None:
+def test_snapshot_notices_are_written_by_the_trainer_and_shown_by_the_console_and_nobody_follows_one() -> None:
     root = Path(streams.__file__).parent
     named = {
         str(path.relative_to(root))
         for path in root.rglob("*.py")
         if re.search(r"SnapshotNotice|MODEL_SNAPSHOTS", path.read_text(encoding="utf-8"))
     }
-    assert named == {"contract/access.py", "contract/events.py", "contract/topics.py", "roles/trainer.py"}
+    shown = {"console/board.py", "console/watching.py"}
+    assert named == {"contract/access.py", "contract/events.py", "contract/topics.py", "roles/trainer.py"} | shown
+    for name in shown:
+        assert not re.search(r"\bopen\(|Path\(|open_store|snapshots\.load", (root / name).read_text(encoding="utf-8"))
     assert "codec.decode" not in (root / "roles" / "trainer.py").read_text(encoding="utf-8")

@@ -108,7 +108,7 @@ async def test_a_full_disk_is_waited_for_and_the_task_is_done_then(here: Path) -
                 raise OSError(errno.ENOSPC, "No space left on device")
             return super().put(*args, **options)
 
-    shop = Workshop(settings_of(here))
+    shop = Workshop(settings_of(here, "extract"))
     shop.store, shop.patience_s = Full(here / "store"), 0.01
     record = await shop.make(TASK, ITEM)
     assert record.status == "done", record.error
