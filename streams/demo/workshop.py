@@ -55,7 +55,7 @@ def store_toml(folder: Path) -> str:
 
 
 def settings_toml(folder: Path) -> str:
-    """The settings of its planner and its studio: a bounded one, of one render at a time, its blurbs without a model."""
+    """Settings of its planner and its studio: a bounded one, of one render at a time, its blurbs without a model."""
     return (
         f"snapshot_dir = {json.dumps(str(folder / 'plans'))}\n"
         f"[planner]\nsnapshot_every_events = 0\ndub_budget = 0\nsubtitles_budget = 0\n"
