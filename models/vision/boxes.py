@@ -10,6 +10,8 @@ from models.typing import F64, Bools
 
 MOST_PX = 1e6
 """No picture is as large; beyond, areas would lose their digits."""
+MOST_SCORE = 1 + 1e-6
+"""A softmax in float32 may end a little above 1."""
 LEAST_AREA_PX2 = 1e-4
 """A box below this shows nothing, and its ratio of sides is noise."""
 
@@ -24,17 +26,18 @@ def usable(boxes: F64, scores: F64) -> Bools:
       bool [D].
 
     Raises:
-      ShapeError: another shape, a value that is not finite or beyond `MOST_PX`, a right edge left of the left one.
+      ShapeError: another shape, a value that is not finite or beyond `MOST_PX`, a score outside 0..1, a right or lower
+        edge before the left or upper one.
     """
     if boxes.ndim != 2 or boxes.shape[1] != 4 or scores.shape != boxes.shape[:1]:
         raise ShapeError(f"expected boxes [D, 4] and scores [D], got {boxes.shape} and {scores.shape}")
-    good = (np.abs(boxes) <= MOST_PX).all(axis=1) & np.isfinite(scores)  # a NaN is not below anything
+    good = (np.abs(boxes) <= MOST_PX).all(axis=1) & (scores >= 0) & (scores <= MOST_SCORE)  # False for NaN
     sides = boxes[:, 2:] - boxes[:, :2]
     good &= ~(sides < 0).any(axis=1)
     if not good.all():
         row = int(np.argmin(good))
         raise ShapeError(
-            f"expected finite left <= right and top <= bottom within {MOST_PX:g} px and a finite score, got "
+            f"expected finite left <= right and top <= bottom within {MOST_PX:g} px and a score 0..1, got "
             f"{boxes[row].tolist()} with score {scores[row]} in row {row}; leave such boxes out before tracking"
         )
     return np.asarray(sides[:, 0] * sides[:, 1] >= LEAST_AREA_PX2)

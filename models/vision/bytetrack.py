@@ -29,7 +29,8 @@ class ByteConfig:
       most_cost: of the first round, 1 minus overlap times score. most_cost_unsure: of the second, 1 minus overlap.
       most_cost_new: of tracks seen once, as in the first round.
       most_missed: frames that a lost track is kept.
-      same: overlap from which a lost track and one that is seen are one and the same; the younger goes.
+      same: overlap from which a lost track and one that is seen are one and the same; the one
+        that was followed for less long goes.
       kalman: variances.
     """
 
@@ -75,7 +76,7 @@ def step(tracks: Tracks, detections: Detections, config: ByteConfig) -> tuple[Tr
         (~tracks.is_confirmed, sure, certain, config.most_cost_new),
     ):
         free = np.flatnonzero(rows & (found < 0))
-        left = np.setdiff1d(among, found, assume_unique=True)
+        left = among[~np.isin(among, found)]
         columns = assign_within(cost[np.ix_(free, left)], most)
         found[free[columns >= 0]] = left[columns[columns >= 0]]
 
@@ -93,7 +94,7 @@ def step(tracks: Tracks, detections: Detections, config: ByteConfig) -> tuple[Tr
 
 
 def _repeated(tracks: Tracks, same: float) -> Bools:
-    """Which tracks go because another is in their place: of a lost one and a seen one the younger."""
+    """Which tracks go because another is in their place: of a lost one and a seen one that followed for less long."""
     goes = np.zeros(len(tracks.ids), bool)
     lost: I64 = np.flatnonzero(tracks.missed > 0)
     if not len(lost):
@@ -101,6 +102,7 @@ def _repeated(tracks: Tracks, same: float) -> Bools:
     seen = np.flatnonzero(tracks.is_confirmed & (tracks.missed == 0))
     boxes = boxes_of(tracks.motion)
     pairs = np.argwhere(overlaps(boxes[lost], boxes[seen]) > same)
-    younger = np.maximum(lost[pairs[:, 0]], seen[pairs[:, 1]])  # rows rise with ids
-    goes[younger] = True
+    gone, here = lost[pairs[:, 0]], seen[pairs[:, 1]]
+    followed = tracks.frame - tracks.missed - tracks.began
+    goes[np.where(followed[here] > followed[gone], gone, here)] = True
     return goes

@@ -15,6 +15,8 @@ from models.vision.boxes import usable
 from models.vision.tracks import Detections, Seen, Tracks
 
 Config = TypeVar("Config")
+MOST_FRAMES = 10_000_000
+"""Four days at 30 frames a second; more is taken for a broken number."""
 
 
 def follow(
@@ -34,10 +36,12 @@ def follow(
       Ids and boxes of all B detections, as frame by frame.
 
     Raises:
-      ShapeError: columns of unequal length, frames out of order, or as `boxes.usable`.
+      ShapeError: columns of unequal length, frames out of order or too many, or as `boxes.usable`.
     """
     if frame.shape != boxes.shape[:1] or (np.diff(frame) < 0).any():
         raise ShapeError(f"expected frames [B] that never fall, got {frame.shape} for boxes {boxes.shape}; sort them")
+    if len(frame) and frame[-1] - frame[0] >= MOST_FRAMES:
+        raise ShapeError(f"expected fewer than {MOST_FRAMES} frames, got {frame[0]} to {frame[-1]}; cut the clip")
     found = at.detections(boxes, scores, looks)
     usable(found.boxes, found.scores)
     ids, filtered = np.full(len(boxes), at.NOBODY, np.int64), boxes.copy()

@@ -47,6 +47,7 @@ class Tracks(NamedTuple):
 
     Attributes:
       ids: int64 [N], rising. motion: of each.
+      began: frame of its first sighting, counted from 1, int64 [N].
       missed: frames since it was matched, int64 [N]. streak: matches in a row after the first sighting, int64 [N].
       is_confirmed: whether it counts as a track, bool [N].
       looks: the newest embeddings of each, unit length, float32 [N, G, E], row ``looks_count % G`` next.
@@ -56,6 +57,7 @@ class Tracks(NamedTuple):
 
     ids: I64
     motion: Motion
+    began: I64
     missed: I64
     streak: I64
     is_confirmed: Bools
@@ -74,7 +76,7 @@ def empty(*, gallery: int = 0, looks: int = 0) -> Tracks:
     whole = np.zeros(0, np.int64)
     motion = Motion(np.zeros((0, kalman.STATES)), np.zeros((0, kalman.STATES, kalman.STATES)))
     nothing = np.zeros((0, gallery, looks), np.float32)
-    return Tracks(whole, motion, whole, whole, np.zeros(0, bool), nothing, whole, 0, 1)
+    return Tracks(whole, motion, whole, whole, whole, np.zeros(0, bool), nothing, whole, 0, 1)
 
 
 def detections(boxes: F64, scores: F64 | None = None, looks: F32 | None = None) -> Detections:
@@ -155,6 +157,7 @@ def begun(tracks: Tracks, found: Detections, rows: I64, config: KalmanConfig, *,
     return tracks._replace(
         ids=np.concatenate([tracks.ids, np.arange(tracks.next_id, tracks.next_id + count)]),
         motion=Motion(*(np.concatenate(pair) for pair in zip(tracks.motion, motion, strict=True))),
+        began=np.concatenate([tracks.began, none + tracks.frame]),
         missed=np.concatenate([tracks.missed, none]),
         streak=np.concatenate([tracks.streak, none]),
         is_confirmed=np.concatenate([tracks.is_confirmed, np.full(count, is_confirmed)]),
@@ -171,6 +174,7 @@ def kept(tracks: Tracks, stays: Bools) -> Tracks:
     return tracks._replace(
         ids=tracks.ids[stays],
         motion=tracks.motion.taken(stays),
+        began=tracks.began[stays],
         missed=tracks.missed[stays],
         streak=tracks.streak[stays],
         is_confirmed=tracks.is_confirmed[stays],

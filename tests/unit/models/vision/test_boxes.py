@@ -30,9 +30,10 @@ def test_broken_boxes_are_refused_with_their_row(bad) -> None:
         usable(np.array([[0.0, 0, 1, 1], bad]), np.ones(2))
 
 
-def test_a_score_that_is_no_number_is_refused() -> None:
-    with pytest.raises(ShapeError, match="score nan in row 0"):
-        usable(np.array([[0.0, 0, 1, 1]]), np.array([np.nan]))
+@pytest.mark.parametrize("score", [np.nan, -0.1, 55.0, np.inf])
+def test_a_score_that_is_no_share_is_refused(score) -> None:
+    with pytest.raises(ShapeError, match=rf"a score 0..1, got .* with score {score} in row 0"):
+        usable(np.array([[0.0, 0, 1, 1]]), np.array([score]))
 
 
 @pytest.mark.parametrize(("boxes", "scores"), [((2, 3), 2), ((2, 4), 3), ((4,), 4)])

@@ -35,6 +35,13 @@ def test_a_track_after_a_gap_is_a_switch_if_it_is_another() -> None:
     assert judge(truth, told((1, 7, 0), (3, 7, 0))).switches == 0
 
 
+def test_a_track_is_one_s_alone() -> None:
+    """Both had track 7 last; where both are there again, the first keeps it and the other is missed."""
+    truth = told((1, 1, 0), (2, 2, 0), (3, 1, 0), (3, 2, 1))
+
+    assert judge(truth, told((1, 7, 0), (2, 7, 0), (3, 7, 0))) == Figures(4, 3, 1, 0, 0, 2)
+
+
 def test_boxes_that_overlap_by_less_than_a_half_are_both_errors() -> None:
     assert judge(told((1, 1, 0)), told((1, 1, 4))) == Figures(1, 1, 1, 1, 0, 0)  # 60 of 140
 
