@@ -151,8 +151,10 @@ def compacted(pool: P, places: int = 0) -> P:
 
 def rehearse_compacted() -> None:
     """Compile what `compacted` needs, for whoever must not wait for a compiler there."""
-    for empty in (empty_rows(1, 1), empty_successors(1, 1), empty_company(1, 1), empty_histories(1, 1)):
-        compacted(empty)
+    compacted(empty_rows(1, 1))
+    compacted(empty_successors(1, 1))
+    compacted(empty_company(1, 1))
+    compacted(empty_histories(1, 1))
 
 
 def reserve_appends(histories: Histories, users: I32) -> Histories:

@@ -10,14 +10,15 @@ const KINDS = ["blurb", "image", "cut", "dub", "subtitles"], STATES = ["open", "
 export function show(main, { meta }) {
   const stop = new AbortController(), list = h("section", { class: "card", "aria-label": "Content tasks" }), chips = h("div", { class: "chips", role: "group", "aria-label": "State" });
   const note = h("div", { role: "status" });
-  let state = "open", kind = "";
+  let state = "open", kind = "", isChosen = false;
   const select = h("select", { id: "kind" }, h("option", { value: "" }, "every kind"), KINDS.map((one) => h("option", { value: one }, one)));
   select.addEventListener("change", () => { kind = select.value; look(); });
   async function look() {
     let told;
     try { told = await get("/api/tasks", { kind, state }, stop.signal); } catch (error) { if (error.name !== "AbortError") fill(list, failed(error)); return; }
     const total = Object.values(told.states).reduce((sum, one) => sum + one, 0);
-    const chip = (name, label, number) => h("button", { type: "button", class: "chip", "aria-pressed": String(state === name), onclick: () => { state = name; look(); } }, `${label} ${count(number)}`);
+    if (!isChosen && !kind && state && total && !told.states[state]) { state = ""; look(); return; } // all are done: they are what there is to see
+    const chip = (name, label, number) => h("button", { type: "button", class: "chip", "aria-pressed": String(state === name), onclick: () => { state = name; isChosen = true; look(); } }, `${label} ${count(number)}`);
     fill(chips, chip("", "all", total), STATES.filter((one) => told.states[one] || one === "open").map((one) => chip(one, one, told.states[one] ?? 0)));
     const top = Math.max(0, ...told.tasks.map((one) => one.gain.high));
     fill(list, told.tasks.length ? told.tasks.map((one) => taskView(one, meta, { top, at: note, after: () => setTimeout(look, 800) }))
