@@ -207,22 +207,24 @@ def _where_it_lies(leaf: jax.Array) -> NDArray[Any]:
 
 
 def to_arrays(state: State, towers: Sequence[NDArray[Any]] | None = None) -> Arrays:
-    """The whole state as named arrays, copied: what a snapshot holds.
+    """The whole state as named arrays: what a snapshot holds.
 
-    ``towers``: the leaves of ``state.towers`` where the caller has them already.
+    ``towers``: None: everything is copied. Else the leaves of ``state.towers``, where nothing changes any more: what
+    need not be put in order is given as it is.
     """
+    own = np.array if towers is None else np.asarray
     arrays: Arrays = {}
     for name, vocab in (("items", state.items), ("users", state.users)):
         arrays |= {f"{name}/{part}": array for part, array in vocab.to_arrays().items()}
     for name in _POOLS:
         arrays |= _pool_arrays(name, getattr(state, name))
     for part, value in state.counts._asdict().items():
-        arrays |= _pool_arrays(f"counts/{part}", value) if part in sources.POOLS else {f"counts/{part}": value.copy()}
+        arrays |= _pool_arrays(f"counts/{part}", value) if part in sources.POOLS else {f"counts/{part}": own(value)}
     for name in _TABLES:
-        arrays |= {f"{name}/{part}": value.copy() for part, value in getattr(state, name)._asdict().items()}
+        arrays |= {f"{name}/{part}": own(value) for part, value in getattr(state, name)._asdict().items()}
     arrays |= {f"passes/{part}": value for part, value in showings.compacted(state.passes)._asdict().items()}
     leaves = jax.tree.leaves(state.towers) if towers is None else towers
-    arrays |= {f"towers/{at:03d}": np.array(leaf) for at, leaf in enumerate(leaves)}
+    arrays |= {f"towers/{at:03d}": own(leaf) for at, leaf in enumerate(leaves)}
     used = min(state.learned_events, RECENT_MOST)
     arrays["recent"] = state.recent[:used].copy()
     arrays["known_ids"], arrays["known_id_ends"] = texts_to_arrays(list(state.known_ids))

@@ -56,6 +56,7 @@ class Api:
             "topics": list(watching.names), "store": store is not None and store.is_dir(),
         }  # fmt: skip
         self._turns = asyncio.Semaphore(AT_A_TIME)
+        self._redriving = asyncio.Lock()
         self._waiting = 0
         self._working = 0
 
@@ -237,7 +238,7 @@ class Api:
     async def redrive(self, request: web.Request) -> web.Response:
         """Sends letters back."""
         wish = changes.wished(await request.read(), changes.RedriveWish)
-        async with self._turn():
+        async with self._turn(), self._redriving:  # one plans when the marks of the one before are written
             try:
                 return answer(await changes.redrive_letters(self._watching, wish))
             except DeadLetterError as error:

@@ -123,6 +123,11 @@ class Guard:
                 400, "a token must never stand in an address, where histories and proxies keep it; send it in the "
                 "header Authorization: Bearer, and make a new one",
             )  # fmt: skip
+        if (
+            request.headers.get("Sec-Fetch-Site") == "cross-site"
+            and request.headers.get("Sec-Fetch-Mode") != "navigate"
+        ):
+            raise AskError(403, "expected a request of this console's own page, got one of another")
         if request.method not in ("GET", "HEAD"):
             self._check_write(request)
 

@@ -21,7 +21,7 @@ from streams.cores.arms import MILLION, Arm, Table, fitting, table_of
 from streams.cores.tracks import KINDS, primary
 
 VIEWERS_MOST: Final = 256
-"""Kinds of viewers of one item whose tables are kept: languages are what profiles say, so there may be many."""
+"""Kinds of viewers of one item whose tables are kept: orders of the languages that its arms have may be many."""
 DEVICE: Final = "device"
 LANGUAGE: Final = "language"
 """What is looked for in a request's context."""
@@ -59,14 +59,21 @@ class _Choices:
 class Stand:
     """One item with arms: its record, and the choices of each kind of viewer that came."""
 
-    __slots__ = ("_choices", "record")
+    __slots__ = ("_choices", "_devices", "_languages", "record")
 
     def __init__(self, record: ItemArms) -> None:
         self.record = record
+        self._languages = frozenset(arm.language for arm in record.arms)
+        self._devices = frozenset(device for arm in record.arms for device in arm.devices)
         self._choices: dict[Viewer, _Choices] = {}
 
     def chosen(self, item_id: str, viewer: Viewer, luck: Luck) -> bytes:
         """What a place of a slate says of its assets: JSON that goes before its last brace; empty where none fits."""
+        languages, device = (
+            viewer  # of these only what an arm is made for tells viewers apart: the rest is anybody's text
+        )
+        spoken = tuple([one for one in languages if one in self._languages])
+        viewer = Viewer(spoken, device if device in self._devices else "")
         choices = self._choices.get(viewer)
         if choices is None:
             if len(self._choices) >= VIEWERS_MOST:

@@ -117,10 +117,10 @@ def save(
       SnapshotError: a whole snapshot of this version holds something else, an array is not plain, or the disk refuses.
       StoreError: the object store refuses or does not answer.
     """
-    if version < 0 or keep < 1:
-        raise SnapshotError(f"expected version >= 0 and keep >= 1, got {version} and {keep}; check the caller")
-    store = open_store(root)
     try:
+        if version < 0 or keep < 1:
+            raise SnapshotError(f"expected version >= 0 and keep >= 1, got {version} and {keep}; check the caller")
+        store = open_store(root)
         store.sweep(is_beside=is_beside)
         if is_beside and version in store.versions():
             store.remove(version)
@@ -132,7 +132,7 @@ def save(
             _retire(store, version, keep, spares)
     except OSError as error:
         raise SnapshotError(
-            f"expected to write snapshot {version} under {store.address}, got: {error}; check space and permissions"
+            f"expected to write snapshot {version} under {root}, got: {error}; check space and permissions"
         ) from error
     finally:
         if isinstance(arrays, Twin):

@@ -9,6 +9,7 @@ moment in the same way for its background saves.
 
 from __future__ import annotations
 
+import contextlib
 import ctypes
 import dataclasses
 import gc
@@ -45,23 +46,33 @@ class Twin:
     Args:
       arrays: gives what is to be written, run in the child; what it reads must not change on another thread just now,
         and must not be JAX's.
+
+    Raises:
+      OSError: the system has no process, memory or file to spare.
     """
 
     def __init__(self, arrays: Callable[[], Arrays]) -> None:
         asked, self._ask = os.pipe()
-        self._heard, answering = os.pipe()
+        try:
+            self._heard, answering = os.pipe()
+        except OSError:
+            _close(asked, self._ask)
+            raise
         parent = os.getpid()
         held = signal.pthread_sigmask(signal.SIG_BLOCK, ENDING)
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # that other threads do not come along is what the module is about
-            self.pid = os.fork()
-        if self.pid == 0:
-            os.close(self._ask)
-            os.close(self._heard)
-            _live(arrays, asked, answering, parent)
-        signal.pthread_sigmask(signal.SIG_SETMASK, held)
-        os.close(asked)
-        os.close(answering)
+        try:
+            with warnings.catch_warnings():
+                warnings.simplefilter("ignore")  # that other threads do not come along is what the module is about
+                self.pid = os.fork()
+            if self.pid == 0:
+                _close(self._ask, self._heard)
+                _live(arrays, asked, answering, parent)
+        except OSError:
+            _close(self._ask, self._heard)
+            raise
+        finally:
+            signal.pthread_sigmask(signal.SIG_SETMASK, held)
+            _close(asked, answering)
         self._is_over = False
 
     def write(self, folder: Path, *, silence_s: float = SILENCE_S) -> list[ArrayEntry]:
@@ -83,16 +94,16 @@ class Twin:
         if self._is_over:
             return
         self._is_over = True
-        for pipe in (self._ask, self._heard):
-            os.close(pipe)
+        _close(self._ask, self._heard)
         os.kill(self.pid, signal.SIGKILL)  # one that is through has only its status left, which waits for us
         os.waitpid(self.pid, 0)
 
     def _listen(self, silence_s: float) -> list[ArrayEntry]:
         entries: list[ArrayEntry] = []
-        said = b""
+        said, news = b"", select.poll()
+        news.register(self._heard)
         while True:
-            if not select.select([self._heard], [], [], silence_s)[0]:
+            if not news.poll(silence_s * 1000):
                 raise SnapshotError(
                     f"expected the twin to write an array within {silence_s:g} s, got none; it was killed"
                 )
@@ -110,6 +121,11 @@ class Twin:
                 )
 
 
+def _close(*pipes: int) -> None:
+    for pipe in pipes:
+        os.close(pipe)
+
+
 def _live(arrays: Callable[[], Arrays], asked: int, answering: int, parent: int) -> NoReturn:
     """The child's life; it never returns to what its parent was at."""
     try:
@@ -119,6 +135,8 @@ def _live(arrays: Callable[[], Arrays], asked: int, answering: int, parent: int)
         signal.set_wakeup_fd(-1)
         if _libc is not None:
             _libc.prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
+        with contextlib.suppress(OSError):  # where memory is short it is the twin that goes
+            Path("/proc/self/oom_score_adj").write_text("1000", encoding="ascii")
         folder = b""  # up to a line's end and not to the pipe's: a later twin holds the other end open too
         while not folder.endswith(b"\n") and (part := os.read(asked, 65_536)):
             folder += part

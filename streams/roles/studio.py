@@ -220,7 +220,8 @@ class StudioRole:
             try:
                 await asyncio.wait({one.work})
             finally:
-                self.rendering.pop(task.task_id, None)
+                if self.rendering.get(task.task_id) is one:
+                    del self.rendering[task.task_id]
             if not one.work.cancelled():
                 one.work.result()
 
@@ -255,6 +256,7 @@ class StudioRole:
         if record is not None or verdict == "finished":
             await self.workshop.forget(task.task_id)
         newest = self.tellings.last(task.task_id)
+        self.rendering.pop(task.task_id, None)  # from here on a telling is for whoever takes it up next
         for place in one.places:
             if place.epoch == self.app.reader.positions.epoch:
                 if record is not None and newest is not None and place == newest.place and not self._is_over(newest):

@@ -91,6 +91,7 @@ class Trainer:
         )  # fmt: skip
         self.ledger: LedgerWriter | None = None
         self.newest: Batch | None = None
+        self.twin_failed = False
         self.learning: deque[tuple[Batch, asyncio.Task[_Done]]] = deque()
         self.saving: asyncio.Task[None] | None = None
         self.flushing: asyncio.Task[None] | None = None
@@ -262,8 +263,11 @@ class Trainer:
         self.saved_step = state.step
         told = dict(self.publisher.reached)  # all of it was taken off the state on this thread: the copy is not older
         forks = may_fork and self.settings.trainer.fork_snapshots and isinstance(self.settings.snapshot_dir, Path)
-        if forks and IS_POSSIBLE and (towers := at_rest(state)) is not None:
-            return _Copy(Twin(lambda: to_arrays(state, towers)), told)
+        if forks and IS_POSSIBLE and not self.twin_failed and (towers := at_rest(state)) is not None:
+            try:
+                return _Copy(Twin(lambda: to_arrays(state, towers)), told)
+            except OSError as error:
+                log.warning("the state is copied, as no process can be split off: %s", error)
         return _Copy(to_arrays(state), told)
 
     def _announcement(self, waiting: int, recovering: int) -> list[Out]:
@@ -303,8 +307,9 @@ class Trainer:
                 StoreError,
             ) as error:  # a full disk: the state is whole; ledger and the one before stay
                 log.error("no snapshot of step %d, learning goes on and tries again: %s", step, error)
+                self.twin_failed = isinstance(copy.state, Twin)  # the next one is a copy, whatever it was
                 return
-            self.durable_step = step
+            self.durable_step, self.twin_failed = step, False
             notice = SnapshotNotice(
                 version=step, uri=ref.uri, offsets=offsets, state_hash=ref.state_hash, fingerprint=self.fingerprint
             )

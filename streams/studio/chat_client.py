@@ -46,10 +46,13 @@ def ask(endpoint: Endpoint, question: dict[str, Any], *, timeout_s: float) -> st
     parts = urlsplit(endpoint.url)
     host = parts.hostname or ""
     headers = {"Content-Type": "application/json", "Accept": "application/json"}
-    if endpoint.key:
+    key = endpoint.key.strip()  # variables often end with the line of the file that they came from
+    if not (key.isascii() and key.isprintable()):  # what HTTP says of such a header has the key in it
+        raise EngineError(f"expected a key for {host} of printable ASCII, got another; mend its setting")
+    if key:
         if parts.scheme != "https" and not is_loopback(host):
             raise EngineError(f"expected https to {host}, as a key goes with it, got http; use https")
-        headers["Authorization"] = f"Bearer {endpoint.key}"
+        headers["Authorization"] = f"Bearer {key}"
     connection: http.client.HTTPConnection
     if parts.scheme == "https":
         context = ssl.create_default_context()
@@ -61,8 +64,8 @@ def ask(endpoint: Endpoint, question: dict[str, Any], *, timeout_s: float) -> st
         connection.request("POST", f"{parts.path.rstrip('/')}/chat/completions", body=body, headers=headers)
         with contextlib.closing(connection.getresponse()) as response:
             answer = response.read(MOST_BYTES + 1)
-    except (OSError, http.client.HTTPException) as error:
-        raise EngineError(f"expected an answer of {host}, got {type(error).__name__}; is it there?") from error
+    except (OSError, ValueError, http.client.HTTPException) as error:
+        raise EngineError(f"expected an answer of {host}, got {type(error).__name__}; is it there?") from None
     finally:
         connection.close()
     if response.status != http.HTTPStatus.OK or len(answer) > MOST_BYTES:

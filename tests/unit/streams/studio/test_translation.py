@@ -54,6 +54,11 @@ def test_a_service_that_fails_is_a_reason(service):
 def test_a_key_goes_by_https_or_nowhere(service):
     with pytest.raises(EngineError, match="expected https"):
         translate(service, ["one"], translate_url="http://models.example.com/v1", translate_key="k")
+    for odd in ("se\ncret", "s\u20accret"):  # http.client would say the header, key and all
+        with pytest.raises(EngineError, match="printable ASCII") as raised:
+            translate(service, ["one"], translate_key=odd)
+        assert "cret" not in str(raised.value)
+    assert translate(service, ["one"], translate_key="k\n") == ["ONE"]
     assert "secret" not in repr(SpeechMeans(translate_key="secret"))
     assert [chat_client.is_loopback(host) for host in ("127.0.0.1", "::1", "localhost", "10.0.0.1")] == [True] * 3 + [
         False
