@@ -25,11 +25,11 @@ $(SETUP): requirements/dev.txt pyproject.toml
 demo: setup  ## watch the engine learn a film log, live; DEMO_KEEP=1 keeps it serving
 	$(BIN)/marquee demo
 
-# Two at a time, since most tests wait for engines to start; those that take something away from one that runs have an order.
+# Two at a time, since most tests wait for engines to start; those that take something away from brokers or engines, one by one.
 test: setup  ## every test, with a real Kafka (java 17 and mvn)
 	@status=0; \
-	$(BIN)/python -m pytest --numprocesses 2 --dist loadfile --ignore tests/faults || status=1; \
-	$(BIN)/python -m pytest tests/faults || status=1; \
+	$(BIN)/python -m pytest --numprocesses 2 --dist loadfile --ignore tests/faults --ignore tests/kafka || status=1; \
+	$(BIN)/python -m pytest tests/faults tests/kafka || status=1; \
 	exit $$status
 
 faults: setup  ## a hundred SIGKILLs, minutes without a broker, recommenders that come and go, a hundred thousand broken records; an hour
