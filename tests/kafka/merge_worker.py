@@ -27,6 +27,7 @@ def main(bootstrap: str, group: str, topic: str, folder: Path, count: int) -> No
 
     def begin(starts: Mapping[Source, int]) -> None:
         merger.clear()
+        out.clear()  # nothing is committed, so a second assignment begins at the beginning again
         for source, at in starts.items():
             merger.position(source, at, None)
 
@@ -37,7 +38,7 @@ def main(bootstrap: str, group: str, topic: str, folder: Path, count: int) -> No
         most_waiting = max(most_waiting, len(merger))
 
     app = bulk_app(group, Connection(bootstrap=bootstrap), on_start=begin)
-    bulk_agent(app, topic, offer)
+    bulk_agent(app, topic, offer, marks_done=False)  # what waits in the merger is not done
 
     @app.task
     async def learn() -> None:

@@ -36,7 +36,10 @@ def skewed(number: int) -> int:
 def test_a_backlog_comes_out_in_timestamp_order(kafka, tmp_path, partition_of):
     topic = kafka.topic("merge")
     with KafkaAdminClient(bootstrap_servers=[kafka.bootstrap]) as admin:
-        admin.create_topics({topic: {"num_partitions": 4, "replication_factor": 1}}, wait_for_metadata=True)
+        kept = {"retention.ms": "-1"}  # its records are stamped in 1970: a look for old ones would remove them all
+        admin.create_topics(
+            {topic: {"num_partitions": 4, "replication_factor": 1, "configs": kept}}, wait_for_metadata=True
+        )
     fill(kafka, topic, partition_of=partition_of)
     command = [sys.executable, str(WORKER), kafka.bootstrap, kafka.topic("group"), topic, str(tmp_path), str(COUNT)]
     done = subprocess.run(command, cwd=ROOT, env={"PYTHONPATH": str(ROOT)}, capture_output=True, text=True, timeout=90)
