@@ -57,7 +57,7 @@ def text_asked(request: web.Request, name: str, *, most: int = MOST_TEXT, defaul
     """A text of the query.
 
     Raises:
-      AskError: it is missing where there is no default, or too long.
+      AskError: it is missing where there is no default, too long, or has a zero character.
     """
     found = request.query.get(name, default)
     if not found and default is None:
@@ -65,6 +65,8 @@ def text_asked(request: web.Request, name: str, *, most: int = MOST_TEXT, defaul
     text = found or ""
     if len(text) > most:
         raise AskError(400, f"expected {name} of at most {most} characters, got {len(text)}")
+    if "\0" in text:  # no program takes it as an argument
+        raise AskError(400, f"expected {name} without a zero character, got one")
     return text
 
 
@@ -144,7 +146,9 @@ class Guard:
         if origin is not None and origin.partition("://")[2] != request.headers.get("Host", ""):
             raise AskError(403, "expected a request of this console's own page, got one of another")
         kind, _, told = request.headers.get("Authorization", "").partition(" ")
-        if kind != "Bearer" or not hmac.compare_digest(told.encode(), self._token.reveal().encode()):
+        if kind != "Bearer" or not hmac.compare_digest(
+            told.encode("utf-8", "surrogateescape"), self._token.reveal().encode()
+        ):
             raise AskError(401, "expected the console's token in the header Authorization: Bearer, got none or another")
         if request.content_type != "application/json":
             raise AskError(415, f"expected application/json, got {request.content_type}")

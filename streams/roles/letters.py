@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import itertools
+import re
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from typing import Any, Final
 
@@ -19,6 +20,7 @@ from streams.transport.connection import Connection
 from streams.transport.publish import Out, PublishConfig, Publisher, send_all
 from streams.transport.whole import read_whole
 
+_PLACE: Final = re.compile(r"([0-9]{1,9})/([0-9]{1,18})")
 TOGETHER: Final = 50
 """Letters sent before their marks are: what a crash may send twice, and at most 50 MB."""
 
@@ -88,10 +90,10 @@ def place_of(letter_id: str) -> tuple[int, int]:
     Raises:
       DeadLetterError: it is not one.
     """
-    partition, slash, offset = letter_id.partition("/")
-    if not (slash and partition.isascii() and partition.isdigit() and offset.isascii() and offset.isdigit()):
-        raise DeadLetterError(f"a letter's id must be partition/offset, got {letter_id!r}; see `marquee dlq ls`")
-    return int(partition), int(offset)
+    found = _PLACE.fullmatch(letter_id)
+    if found is None:
+        raise DeadLetterError(f"a letter's id must be partition/offset, got {letter_id[:80]!r}; see `marquee dlq ls`")
+    return int(found[1]), int(found[2])
 
 
 def newest_in(

@@ -181,11 +181,19 @@ def test_letters_are_counted_by_reason_and_shown_with_their_bytes(served: Served
     assert served.ask("/api/letters", {"words": "older version"}).told["count"] == 1
 
 
-@pytest.mark.parametrize("letter_id", ["0/999999", "../../etc/passwd", "<script>", "9/9"])
+@pytest.mark.parametrize("letter_id", ["0/999999", "../../etc/passwd", "<script>", "9/9", "0/" + "9" * 40])
 def test_a_letter_that_is_none_is_said_to_be_none(served: Served, letter_id: str):
     found = served.ask("/api/letter", {"id": letter_id})
     assert found.status == 404
     assert "letter" in found.told["error"]
+
+
+@pytest.mark.parametrize("path", ["/api/past", "/api/why", "/api/user", "/api/search"])
+def test_a_zero_character_is_refused_and_so_are_other_pages(served: Served, path: str):
+    query = {"user": "a\0b", "id": "a\0b", "item": "a\0b", "q": "a\0b", "words": "a\0b"}
+    assert served.ask(path, query).status == 400
+    headers = {"Sec-Fetch-Site": "cross-site", "Sec-Fetch-Mode": "no-cors"}
+    assert served.ask(path, {"user": "a", "id": "a", "item": "a", "q": "a"}, headers=headers).status == 403
 
 
 # --- streams -------------------------------------------------------------------------------------------------------
@@ -285,7 +293,8 @@ def test_a_token_in_an_address_is_refused_and_said_nowhere(served: Served, query
 @pytest.mark.parametrize("path", ["/api/redrive", "/api/withdraw", "/api/reopen"])
 def test_changes_need_the_token_in_their_header(served: Served, path: str):
     body = {"ids": ["0/0"], "yes": True} if "redrive" in path else {"task_id": "x"}
-    for headers in ({}, {"Authorization": "Bearer wrong"}, {"Authorization": f"Basic {TOKEN}"}, {"X-Token": TOKEN}):
+    for headers in ({}, {"Authorization": "Bearer wrong"}, {"Authorization": f"Basic {TOKEN}"}, {"X-Token": TOKEN},
+                    {"Authorization": "Bearer \xe9"}):  # fmt: skip
         assert served.ask(path, method="POST", body=body, headers=headers).status == 401
     right = {"Authorization": f"Bearer {TOKEN}"}
     assert served.ask(path, method="POST", body=body, headers=right | {"Origin": "http://evil.example"}).status == 403
@@ -294,7 +303,8 @@ def test_changes_need_the_token_in_their_header(served: Served, path: str):
 
 
 @pytest.mark.parametrize("body", [b"{", b"[]", b'{"ids": "all"}', b'{"ids": [], "yes": true}', b'{"ids": ["../x"]}',
-                                  b'{"ids": ["0/0"], "force": true}'])  # fmt: skip
+                                  b'{"ids": ["0/0"], "force": true}',
+                                  b'{"ids": ["0/' + b"9" * 5_000 + b'"]}'])  # fmt: skip
 def test_a_change_that_is_none_is_said_to_be_none(served: Served, body: bytes):
     found = served.change("/api/redrive", body)
     assert found.status == 400
