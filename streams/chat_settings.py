@@ -8,10 +8,10 @@ from pathlib import Path
 from typing import Final
 
 from streams.errors import SettingsError
+from streams.service_settings import check_key
 from streams.setting_kinds import Checked, Secret, optional_file, read_secret, secret, text
 
 ADDRESS_OF_CHAT: Final = re.compile(r"https?://[A-Za-z0-9.-]{1,253}(:\d{1,5})?(/[A-Za-z0-9._~/-]{0,200})?")
-LOOPBACK: Final = re.compile(r"http://(127\.\d+\.\d+\.\d+|localhost)(?=[:/]|$)")
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -34,14 +34,7 @@ class ChatSettings(Checked):
         super().__post_init__()
         if self.chat_url and not self.chat_model:
             raise SettingsError("studio.chat_model must be given with studio.chat_url, got none; name the model")
-        if self.chat_key and self.chat_key_file is not None:
-            raise SettingsError("studio.chat_key and studio.chat_key_file must not both be given; remove the key")
-        has_key = bool(self.chat_key) or self.chat_key_file is not None
-        if has_key and self.chat_url.startswith("http:") and LOOPBACK.match(self.chat_url) is None:
-            raise SettingsError(
-                "studio.chat_url must begin with https:// where a key is sent to another machine, got http://; "
-                "remove the key or use https"
-            )
+        check_key("studio.chat", self.chat_url, self.chat_key, self.chat_key_file)
 
     def read_chat_key(self) -> Secret:
         """The key, out of its file where it has one.

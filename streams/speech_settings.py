@@ -7,6 +7,7 @@ import re
 from pathlib import Path
 from typing import Final
 
+from streams.service_settings import check_key
 from streams.setting_kinds import Checked, Secret, optional_file, read_secret, secret, some_of, text
 
 SERVICE: Final = re.compile(r"https?://[^\s@?#]+")
@@ -33,6 +34,10 @@ class SpeechSettings(Checked):
     translate_model: str = text("", expected="a name")
     translate_key: Secret = secret()  # noqa: RUF009 - an immutable value
     translate_key_file: Path | None = optional_file()  # noqa: RUF009 - an immutable value
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        check_key("speech.translate", self.translate_url, self.translate_key, self.translate_key_file)
 
     def key(self) -> Secret:
         """The key of the service that translates; empty: it asks for none.

@@ -99,7 +99,7 @@ def _mended(schema: Schema) -> Schema:
         made["description"] = inspect.cleandoc(made["description"]).replace("``", "`")
     if pair := made.pop("prefixItems", None):  # drafts 7 and 2020-12 write it differently, but not where all are alike
         if any(one != pair[0] for one in pair):
-            raise NotImplementedError(f"expected a tuple of one type, got {pair}; say it in the words of both drafts")
+            raise TypeError(f"expected a tuple of one type, got {pair}; say it in the words of both drafts")
         made["items"] = pair[0]
     if made.get("contentEncoding") == "base64":
         made["pattern"] = BASE64

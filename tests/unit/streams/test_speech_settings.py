@@ -40,3 +40,14 @@ def test_by_default_everybody_speaks_and_nobody_translates() -> None:
 def test_what_is_no_program_and_no_address_is_refused(name: str, value: str) -> None:
     with pytest.raises(SettingsError, match=f"MARQUEE_SPEECH_{name}"):
         Settings.from_env({f"MARQUEE_SPEECH_{name}": value})
+
+
+def test_a_key_comes_from_one_place_and_goes_by_https(tmp_path: Path) -> None:
+    key = {"MARQUEE_SPEECH_TRANSLATE_KEY": "abc123"}
+    for url in ("http://127.0.0.1:9/v1", "http://localhost/v1", "http://[::1]:9/v1", "https://models.example.com/v1"):
+        assert Settings.from_env(key | {"MARQUEE_SPEECH_TRANSLATE_URL": url}).speech.translate_url == url
+    with pytest.raises(SettingsError, match="must begin with https://") as raised:
+        Settings.from_env(key | {"MARQUEE_SPEECH_TRANSLATE_URL": "http://models.example.com/v1"})
+    assert "abc123" not in str(raised.value)
+    with pytest.raises(SettingsError, match="must not both be given"):
+        Settings.from_env(key | {"MARQUEE_SPEECH_TRANSLATE_KEY_FILE": str(tmp_path / "key")})
