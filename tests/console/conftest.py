@@ -10,6 +10,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -85,6 +86,24 @@ class Served:
         line = http.client.HTTPConnection("127.0.0.1", self.port, timeout=WAIT_S)
         line.request("GET", path)
         return Stream(line, line.getresponse())
+
+    @contextmanager
+    def streaming(self, path: str) -> Iterator[Stream]:
+        """An event stream, open as soon as those that other tests have closed make room for it; closed at the end."""
+        with ExitStack() as refused:
+
+            def taken() -> Stream | None:
+                one = self.stream(path)
+                if one.status == 200:
+                    return one
+                refused.callback(one.close)
+                return None
+
+            one = wait(taken, "room for a stream")
+        try:
+            yield one
+        finally:
+            one.close()
 
 
 class Stream(NamedTuple):

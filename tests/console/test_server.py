@@ -200,14 +200,13 @@ def test_a_zero_character_is_refused_and_so_are_other_pages(served: Served, path
 
 
 def test_the_live_stream_tells_the_figures_and_the_curves(served: Served):
-    response = served.stream("/api/live")
-    assert response.response.getheader("Content-Type") == "text/event-stream; charset=utf-8"
     told: dict[str, object] = {}
-    for name, value in response.events():
-        told[name] = value
-        if set(told) == {"now", "curves", "rates"}:
-            break
-    response.close()
+    with served.streaming("/api/live") as stream:
+        assert stream.response.getheader("Content-Type") == "text/event-stream; charset=utf-8"
+        for name, value in stream.events():
+            told[name] = value
+            if set(told) == {"now", "curves", "rates"}:
+                break
     now, curves = told["now"], told["curves"]
     assert isinstance(now, dict)
     assert isinstance(curves, dict)
@@ -221,14 +220,12 @@ def test_the_live_stream_tells_the_figures_and_the_curves(served: Served):
 
 
 def test_the_tail_shows_records_that_hold_the_words(served: Served):
-    whole = served.stream("/api/tail?topic=interactions.v1")
-    _, every = next(whole.events())
-    whole.close()
+    with served.streaming("/api/tail?topic=interactions.v1") as whole:
+        _, every = next(whole.events())
     key = every[0]["key"]
     assert len(every) > 8
-    response = served.stream(f"/api/tail?topic=interactions.v1&words={quote(key)}")
-    _, found = next(response.events())
-    response.close()
+    with served.streaming(f"/api/tail?topic=interactions.v1&words={quote(key)}") as part:
+        _, found = next(part.events())
     assert {one["key"] for one in found} == {key}
     assert found == [one for one in every if one["key"] == key]
     assert served.ask("/api/tail", {"topic": "../secrets"}).status == 404
@@ -258,12 +255,9 @@ def test_more_streams_than_allowed_are_refused_clearly_and_a_closed_one_makes_ro
 
 
 def test_a_page_that_reads_nothing_costs_no_memory_and_ends_nobody(served: Served):
-    silent = served.stream("/api/live")
-    other = served.stream("/api/live")
-    frames = other.events()
-    assert [next(frames)[0] for _ in range(4)].count("now") >= 1
-    silent.close()
-    other.close()
+    with served.streaming("/api/live"), served.streaming("/api/live") as other:
+        frames = other.events()
+        assert [next(frames)[0] for _ in range(4)].count("now") >= 1
 
 
 # --- whom it refuses -----------------------------------------------------------------------------------------------
