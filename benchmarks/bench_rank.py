@@ -22,7 +22,8 @@ from models.recommend import candidates as ranking
 from models.recommend.affinity import affinities
 from models.recommend.candidates import Candidates, Question
 from models.recommend.features import HOTNESS, LEVEL, OWN
-from models.recommend.rerank import AT_AFFINITY, corrections, standardise
+from models.recommend.likeness import likenesses
+from models.recommend.rerank import AT_AFFINITY, AT_LIKENESS, corrections, standardise
 from models.recommend.second_stage import fill_inputs, stage_for
 from models.recommend.state import ModelConfig
 from streams.contract import codec
@@ -140,6 +141,15 @@ def _affinities(known, askers, rows, filled, stage):  # type: ignore[no-untyped-
 
 
 @kernel()
+def _likenesses(known, askers, rows, filled, stage):  # type: ignore[no-untyped-def]
+    for b in range(len(filled)):
+        count, length = min(filled[b], len(stage.final)), askers.length[b]
+        start = known.histories.start[askers.user[b]]
+        history = known.histories.item[start : start + length]
+        likenesses(known.vectors, history, length, rows[b], count, stage.raw[:, AT_LIKENESS:])
+
+
+@kernel()
 def _network(known, filled, stage):  # type: ignore[no-untyped-def]
     for b in range(len(filled)):
         count = min(filled[b], len(stage.final))
@@ -179,6 +189,7 @@ def stages(serving: Serving, users: list[str], now_ms: int) -> dict[str, float]:
         "second_stage_us": second,
         "fill_us": us_each(lambda: _fill(known, sparse, vector, best.rows, best.filled, stage), BATCH),
         "affinities_us": us_each(lambda: _affinities(known, askers, best.rows, best.filled, stage), BATCH),
+        "likenesses_us": us_each(lambda: _likenesses(known, askers, best.rows, best.filled, stage), BATCH),
         "network_us": us_each(lambda: _network(known, best.filled, stage), BATCH),
         "history_events": float(askers.length.mean()),
     }

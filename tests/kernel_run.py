@@ -25,10 +25,14 @@ WINDOW_MS = 600_000
 
 
 class Run:
-    """Batch after batch through the kernel alone: no towers, their logits are given."""
+    """Batch after batch through the kernel alone: no towers, their logits and vectors are given."""
 
-    def __init__(self, *, items: int, users: int = 16, labels: ItemLabels | None = None) -> None:
+    def __init__(
+        self, *, items: int, users: int = 16, labels: ItemLabels | None = None,
+        vectors: npt.NDArray[np.floating] | None = None,
+    ) -> None:  # fmt: skip
         self.items = items
+        self.vectors = np.zeros((0, 9), np.float32) if vectors is None else vectors.astype(np.float32)
         self.labels = labels or empty_labels(items)
         self.histories, self.counts, self.combiner = empty_histories(users), empty_counts(items), empty_combiner(items)
         self.reranker, self.heads = empty_reranker(CONTEXTS, seed=0), empty_heads(HeadConfig())
@@ -63,8 +67,8 @@ class Run:
         self.passes = with_rings(self.passes, signals.user)
         learn_events(
             Events(*batch, scored=judged, pos=pos), signals, self.histories, self.passes, self.counts, self.labels,
-            self.combiner, self.reranker, self.heads, logits[judged], self.items, rates, True, repeats, ranks, tops,
-            scores,
+            self.combiner, self.reranker, self.heads, logits[judged], self.vectors, self.items, rates, True,
+            repeats, ranks, tops, scores,
         )  # fmt: skip
         return ranks
 

@@ -17,6 +17,7 @@ from models.recommend.strict import Rates
 from tests.planted import RATES
 from tests.slow_affinities import affinities
 from tests.slow_counts import F64, Event, SlowCombiner, SlowLog, rank
+from tests.slow_likenesses import likenesses
 
 BOOLS = npt.NDArray[np.bool_]
 WEIGHTS = ("hidden", "offset", "out", "linear")
@@ -101,12 +102,14 @@ def prequential(
     labels: ItemLabels | None = None,
     rates: Rates = RATES,
     first: Reranker | None = None,
+    vectors: F64 | None = None,
     repeats: bool = False,
 ) -> SlowRun:
     """Rank every event, learn it, count it.
 
     Args:
       tower: logits, [events, items]. first: the re-ranker's first weights.
+      vectors: of the items, bias last.
     """
     counts, combiner, most = SlowLog(items, labels), SlowCombiner(items, rates), rates.candidates
     reranker = SlowReranker(first, rate=float(rates.rerank)) if first and most else None
@@ -123,7 +126,7 @@ def prequential(
                 by_ranker = (scores, counts.decayed_by_events(2_000), transitions)
                 ranks[number] = [rank(s, allowed, event.item) for s in by_ranker]
                 if reranker and ranks[number, 0] <= most:
-                    ranks[number, 0] = _again(reranker, counts, combiner, event, x, scores, allowed, most)
+                    ranks[number, 0] = _again(reranker, counts, combiner, event, x, scores, allowed, most, vectors)
                 combiner.learn(x, scores, allowed, event, history, counts)
         counts.events.append(event)
     return SlowRun(ranks, combiner, counts, reranker)
@@ -131,15 +134,17 @@ def prequential(
 
 def _again(
     reranker: SlowReranker, counts: SlowLog, combiner: SlowCombiner, event: Event, x: F64, scores: F64, allowed: BOOLS,
-    most: int,
+    most: int, vectors: F64 | None,
 ) -> int:  # fmt: skip
     """Rank of the event among the best of the first stage, ordered again; then one step."""
     best = sorted(sorted(np.flatnonzero(allowed).tolist(), key=lambda row: (-scores[row], row))[:most])
     if event.item not in best:
         return rank(scores, allowed, event.item)
     of_user = affinities(counts, event.user, event.at_ms, best)
+    history = [past.item for past in counts.history(event.user)][::-1]
+    alike = likenesses(np.zeros((0, 9)) if vectors is None else vectors, history, best)
     raw = np.concatenate(
-        [x[:, best].T, scores[best, None], combiner.bias[best, None], of_user, np.zeros((len(best), 6))], axis=1
+        [x[:, best].T, scores[best, None], combiner.bias[best, None], of_user, alike, np.zeros((len(best), 6))], axis=1
     )
     inputs = reranker.standardised(raw)
     context = context_of(combiner, counts.history(event.user), event.at_ms)

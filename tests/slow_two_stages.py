@@ -10,7 +10,7 @@ from typing import NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from models.recommend import learning
+from models.recommend import tower_part
 from models.recommend.affinity import affinities, tag_scratch
 from models.recommend.combiner import CONTEXTS, SPARSE_GAIN, context_of, weights_of
 from models.recommend.features import (
@@ -26,8 +26,8 @@ from models.recommend.features import (
     surface_popularity,
 )
 from models.recommend.feedback import feedback
-from models.recommend.learning import Columns
-from models.recommend.rerank import AT_AFFINITY, AT_FEEDBACK, HIDDEN, INPUTS, Reranker
+from models.recommend.likeness import likenesses
+from models.recommend.rerank import AT_AFFINITY, AT_FEEDBACK, AT_LIKENESS, HIDDEN, INPUTS, Reranker
 from models.recommend.state import ModelConfig, State
 
 
@@ -55,7 +55,10 @@ def scored(
     raw, touched = np.zeros((SPARSE_ROWS, n), np.float32), np.zeros(n + 1, np.int32)
     sparse_values(state.counts, history, times, pos, now_ms, repeats, False, raw, touched, np.zeros(n, np.bool_))
     sparse = np.log1p(np.float64(SPARSE_GAIN) * raw[:SPARSE])
-    logits = _logits(state, config, user, pos, now_ms)
+    part = tower_part.tower_logits(
+        state, np.array([user], np.int32), np.array([now_ms]), np.array([pos], np.int32), config
+    )
+    logits = part.of_users[0]
     bias = state.combiner.bias[:n].astype(float)
     features = np.concatenate([dense, sparse, logits[None]]).astype(float)
     linear = weights_of(state.combiner, pos, gap_ms).astype(float) @ features + bias
@@ -72,6 +75,7 @@ def scored(
         state.counts, state.labels, dense[LEVEL], dense[HOTNESS], history, times, pos, rows, len(rows), tag_scratch(),
         inputs[:, AT_AFFINITY:],
     )  # fmt: skip
+    likenesses(part.vectors, history, pos, rows, len(rows), inputs[:, AT_LIKENESS:])
     feedback(
         state.passes, state.counts, state.labels, user, now_ms, rows, len(rows), len(rows), tag_scratch(),
         inputs[:, AT_FEEDBACK:],
@@ -85,18 +89,6 @@ def scored(
     of_heads = np.concatenate([standard, hidden, np.ones((len(rows), 1))], axis=1) @ state.heads.weights.T
     final[rows] += of_heads @ state.heads.share
     return Scored(linear, final, allowed)
-
-
-def _logits(state: State, config: ModelConfig, user: int, pos: int, now_ms: int) -> npt.NDArray[np.float32]:
-    one = Columns(
-        user=np.array([user], np.int32), item=np.zeros(1, np.int32), at_ms=np.array([now_ms]),
-        value=np.zeros(1, np.float32), action=np.zeros(1, np.uint8), surface=np.zeros(1, np.uint8),
-        position=np.zeros(1, np.int32), outcome=np.zeros(1, np.uint8),
-    )  # fmt: skip
-    logits: npt.NDArray[np.float32] = learning.tower_logits(
-        state, one, np.array([pos], np.int32), np.ones(1, np.bool_), config
-    )[0]
-    return logits
 
 
 def _standard(reranker: Reranker, inputs: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:

@@ -241,8 +241,8 @@ def learn_among(  # type: ignore[no-untyped-def]
                         scratch.own[HOTNESS, rows[whole + lag]] = dense[HOTNESS, whole + lag]
                     rank_again(
                         counts, labels, reranker, heads, passes, scratch.own, scratch.own[OWN], sparse,
-                        scratch.logits, scratch.score, combiner.bias, user, at_ms, history, times, pos, gap_ms, best,
-                        kept + lessons, kept, stage,
+                        scratch.logits, scratch.score, combiner.bias, shortlists.vectors, user, at_ms,
+                        history, times, pos, gap_ms, best, kept + lessons, kept, stage,
                     )  # fmt: skip
                 if kept:
                     final = stage.blended

@@ -29,7 +29,10 @@ NO_MASK = -1
 
 
 class Known(NamedTuple):
-    """What a recommender ranks by; ``augmented``: what the index holds, float32 [N, A]."""
+    """What a recommender ranks by.
+
+    ``augmented``: what the index holds, float32 [N, A]. ``vectors``: the tower's, bias last, float32 [N, D + 1].
+    """
 
     counts: Counts
     histories: Histories
@@ -39,6 +42,7 @@ class Known(NamedTuple):
     reranker: Reranker
     heads: Heads
     augmented: F32
+    vectors: F32
 
 
 class Askers(NamedTuple):
@@ -340,8 +344,8 @@ def _second_stage(known, askers, b, now_ms, history, times, scratch, rows, score
     own = known.augmented.T
     rank_again(
         known.counts, known.labels, known.reranker, known.heads, known.passes, own, own[OWN + askers.surface[b]],
-        scratch.sparse, scratch.logits, scratch.scores, known.combiner.bias, askers.user[b], now_ms, history, times,
-        len(history), askers.gap_ms[b], rows, count, count, scratch.stage,
+        scratch.sparse, scratch.logits, scratch.scores, known.combiner.bias, known.vectors, askers.user[b],
+        now_ms, history, times, len(history), askers.gap_ms[b], rows, count, count, scratch.stage,
     )  # fmt: skip
     order = np.argsort(-final[:count], kind="mergesort")
     again = rows[:count][order]

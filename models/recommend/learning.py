@@ -15,8 +15,9 @@ from models.recommend.showings import SHORT, Signals
 from models.recommend.state import RECENT_MOST, ModelConfig, State, fit_capacity
 from models.recommend.step import TrainingBatch
 from models.recommend.strict import RANKERS, Events, Rates, learn_events
+from models.recommend.tower_part import TowerPart, bucket, tower_part
 from models.recommend.training import draw
-from models.recommend.windows import append_all, empty_windows, query_windows
+from models.recommend.windows import append_all
 from models.typing import F32, F64, I32, I64, U8, Bools
 
 STEPS_AT_ONCE = 8
@@ -84,40 +85,10 @@ def is_scored(first: int, count: int, sample: float) -> Bools:
     return ((numbers * np.uint64(_MIX)) & np.uint64(0xFFFFFFFF)) < np.uint64(round(sample * 2**32))
 
 
-def tower_logits(state: State, columns: Columns, pos: I32, scored: Bools, config: ModelConfig) -> F32:
-    """The tower's logits of the scored events against every row in use, float32 [scored, used]."""
-    n = state.items.used
-    count = int(scored.sum())
-    if count == 0 or config.towers.flavour == "counts":
-        return np.zeros((count, n), np.float32)
-    windows = empty_windows(_bucket(count), config.towers.window)
-    query_windows(state.histories, columns.user[scored], pos[scored], columns.at_ms[scored], windows)
-    vectors = all_vectors(state, config)
-    states = step.user_states(state.towers.weights, vectors, *windows, config=config.towers)
-    return np.asarray(_logits(states, vectors))[:count, :n]
-
-
-def all_vectors(state: State, config: ModelConfig) -> jax.Array:
-    """Tower vectors of every row of capacity, bias in the last column, float32 [V, D + 1]."""
-    vectors: jax.Array = step.all_item_vectors(
-        state.towers.weights, state.towers.tables, state.counts.seen, config=config.towers
-    )
-    return vectors
-
-
-@jax.jit
-def _logits(states: jax.Array, vectors: jax.Array) -> jax.Array:
-    return states @ vectors[:, :-1].T + vectors[None, :, -1]
-
-
 def _padded(rows: I32) -> I32:
     """``rows`` (ascending) up to a power of two with rows beyond any table, which a write drops: few shapes compile."""
-    size = _bucket(len(rows))
+    size = bucket(len(rows))
     return np.concatenate([rows, np.arange(size - len(rows), dtype=np.int32) + np.int32(2**30)]).astype(np.int32)
-
-
-def _bucket(count: int) -> int:
-    return max(16, 1 << (count - 1).bit_length())
 
 
 def learn(
@@ -143,7 +114,7 @@ def learn(
     if count == 0:
         if len(signals.user):
             nobody, nothing = np.zeros(0, np.bool_), np.zeros(0, np.int32)
-            towers = _tower_part(state, columns, nothing, nobody, config)
+            towers = tower_part(state, nothing, columns.at_ms, nothing, config)
             _judge(state, columns, signals, nobody, nothing, towers, config, judging, learns=True)
         state.step += 1
         return Learnt(np.zeros(metrics.SUMS), *_unjudged(0, judging), None)
@@ -161,7 +132,7 @@ def learn(
     )  # fmt: skip
     scored = is_scored(state.learned_events, count, config.evaluate_sample)
     _shorten(state, config)
-    towers = _tower_part(state, columns, pos, scored, config)
+    towers = tower_part(state, columns.user[scored], columns.at_ms[scored], pos[scored], config)
     loss, moved = _learn_towers(state, columns, pos, config)  # computed beside the counting: JAX gives back at once
     judged = _judge(state, columns, signals, scored, pos, towers, config, judging, learns=True)
     if state.shortlist is not None:
@@ -183,7 +154,7 @@ def rank(state: State, columns: Columns, config: ModelConfig, judging: Judging =
         return _unjudged(0, judging)
     pos = state.histories.length[columns.user].astype(np.int32)
     scored = np.ones(count, np.bool_)
-    towers = _tower_part(state, columns, pos, scored, config)
+    towers = tower_part(state, columns.user[scored], columns.at_ms[scored], pos[scored], config)
     return _judge(state, columns, showings.no_signals(), scored, pos, towers, config, judging, learns=False)
 
 
@@ -203,28 +174,13 @@ def _refresh(state: State, rows: I32, config: ModelConfig) -> None:
         )  # fmt: skip
 
 
-def _tower_part(state: State, columns: Columns, pos: I32, scored: Bools, config: ModelConfig) -> F32:
-    """What the tower says of the scored events: logits of every row, or the user's states where items are few."""
-    if state.shortlist is None:
-        return tower_logits(state, columns, pos, scored, config)
-    count = int(scored.sum())
-    if count == 0 or config.towers.flavour == "counts":
-        return np.zeros((count, config.towers.dim), np.float32)
-    shortlisting.settle(state.shortlist)
-    windows = empty_windows(_bucket(count), config.towers.window)
-    query_windows(state.histories, columns.user[scored], pos[scored], columns.at_ms[scored], windows)
-    inputs = state.shortlist.vectors[windows.item]
-    states = step.states_of_inputs(state.towers.weights, inputs, *windows, config=config.towers)
-    return np.asarray(states)[:count]
-
-
 def _judge(
     state: State,
     columns: Columns,
     signals: Signals,
     scored: Bools,
     pos: I32,
-    towers: F32,
+    towers: TowerPart,
     config: ModelConfig,
     judging: Judging,
     *,
@@ -235,15 +191,15 @@ def _judge(
     if state.shortlist is None:
         learn_events(
             events, signals, state.histories, state.passes, state.counts, state.labels, state.combiner, state.reranker,
-            state.heads, towers, state.items.used, rates, learns, judging.repeats, judged.ranks, judged.tops,
-            judged.scores,
+            state.heads, towers.of_users, towers.vectors, state.items.used, rates, learns, judging.repeats,
+            judged.ranks, judged.tops, judged.scores,
         )  # fmt: skip
     else:
         sizes = shortlisting.sizes_of(config.shortlist, config.towers, config.seed)
         learn_among(
             events, signals, state.histories, state.passes, state.counts, state.labels, state.combiner, state.reranker,
-            state.heads, towers, state.shortlist.of_kernel(), state.shortlist.scratch, sizes, state.learned_events,
-            rates, learns, judging.repeats, judged.ranks, judged.tops, judged.scores,
+            state.heads, towers.of_users, state.shortlist.of_kernel(), state.shortlist.scratch, sizes,
+            state.learned_events, rates, learns, judging.repeats, judged.ranks, judged.tops, judged.scores,
         )  # fmt: skip
     return judged
 

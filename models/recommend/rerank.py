@@ -12,13 +12,17 @@ from models.compiled import kernel
 from models.recommend.affinity import AFFINITIES, AFFINITY_NAMES
 from models.recommend.features import DENSE, DENSE_NAMES, FIRST_PASSED, OWN, SPARSE, SPARSE_NAMES
 from models.recommend.feedback import FEEDBACK_NAMES
+from models.recommend.likeness import LIKENESS_NAMES, LIKENESSES
 from models.typing import F32, F64
 
 HIDDEN = 32
-INPUT_NAMES = (*DENSE_NAMES, *SPARSE_NAMES, "tower", "linear score", "bias", *AFFINITY_NAMES, *FEEDBACK_NAMES)
+INPUT_NAMES = (
+    *DENSE_NAMES, *SPARSE_NAMES, "tower", "linear score", "bias", *AFFINITY_NAMES, *LIKENESS_NAMES, *FEEDBACK_NAMES,
+)  # fmt: skip
 INPUTS = len(INPUT_NAMES)
 AT_SCORE, AT_BIAS, AT_AFFINITY = DENSE + SPARSE + 1, DENSE + SPARSE + 2, DENSE + SPARSE + 3
-AT_FEEDBACK = AT_AFFINITY + AFFINITIES
+AT_LIKENESS = AT_AFFINITY + AFFINITIES
+AT_FEEDBACK = AT_LIKENESS + LIKENESSES
 OF_SHOWINGS = (*range(FIRST_PASSED, OWN), *range(AT_FEEDBACK, INPUTS))
 """Inputs that are all zero in a log of choices alone. The network starts without them, so that such a log is learned as
 if they weren't there, and the first skip of a stream moves nothing before it is known what skips say."""

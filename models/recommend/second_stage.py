@@ -13,10 +13,12 @@ from models.recommend.combiner import CONTEXTS, TOWER, context_of
 from models.recommend.features import DENSE, HOTNESS, LEVEL, OWN, SPARSE
 from models.recommend.feedback import feedback
 from models.recommend.heads import add_heads
+from models.recommend.likeness import likenesses
 from models.recommend.rerank import (
     AT_AFFINITY,
     AT_BIAS,
     AT_FEEDBACK,
+    AT_LIKENESS,
     AT_SCORE,
     HIDDEN,
     INPUTS,
@@ -80,8 +82,8 @@ def fill_inputs(own, surface, sparse, logits, score, bias, rows, count, out):  #
 
 @kernel()
 def rank_again(  # type: ignore[no-untyped-def]
-    counts, labels, reranker, heads, passes, own, surface, sparse, logits, score, bias, user, now_ms, history, times,
-    pos, gap_ms, rows, count, lessons, stage,
+    counts, labels, reranker, heads, passes, own, surface, sparse, logits, score, bias, vectors, user, now_ms, history,
+    times, pos, gap_ms, rows, count, lessons, stage,
 ):  # fmt: skip
     """Fill ``stage.final`` and ``stage.blended`` with the final scores of the candidates.
 
@@ -89,7 +91,8 @@ def rank_again(  # type: ignore[no-untyped-def]
     is what orders.
 
     Args:
-      heads: `Heads`. passes: `Passes`. own ... bias: see `fill_inputs`. user: row. now_ms: event time.
+      heads: `Heads`. passes: `Passes`. own ... bias: see `fill_inputs`.
+      vectors: see `likenesses`. user: row. now_ms: event time.
       history, times: of the user, oldest first; the first ``pos`` count. gap_ms: since the last of them; -1: none.
       rows: candidates, of which the first ``count`` are ranked. lessons: see `feedback`.
     """
@@ -99,6 +102,7 @@ def rank_again(  # type: ignore[no-untyped-def]
         counts, labels, own[LEVEL], own[HOTNESS], history, times, pos, rows, count, stage.tags,
         stage.raw[:, AT_AFFINITY:],
     )  # fmt: skip
+    likenesses(vectors, history, pos, rows, count, stage.raw[:, AT_LIKENESS:])
     feedback(passes, counts, labels, user, now_ms, rows, count, lessons, stage.tags, stage.raw[:, AT_FEEDBACK:])
     stage.inputs[:count] = stage.raw[:count]
     standardise(reranker, stage.inputs, count)

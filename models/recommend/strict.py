@@ -156,8 +156,8 @@ def take_scores(score, places, out):  # type: ignore[no-untyped-def]
 
 @kernel(nogil=True)
 def learn_events(  # type: ignore[no-untyped-def]
-    events, signals, histories, passes, counts, labels, combiner, reranker, heads, tower, n, rates, learns, repeats,
-    ranks, tops, scores,
+    events, signals, histories, passes, counts, labels, combiner, reranker, heads, tower, vectors, n, rates, learns,
+    repeats, ranks, tops, scores,
 ):  # fmt: skip
     """Rank each scored event against all seen items, learn from it, then count the event.
 
@@ -166,6 +166,7 @@ def learn_events(  # type: ignore[no-untyped-def]
       signals: `Signals`: what else was done, taken in between; none where nothing is learned. passes: `Passes`.
       labels: `ItemLabels`. heads: `Heads`.
       tower: the tower's logits of the scored events in order, float32 [scored, >= n].
+      vectors: of the item rows, bias last, float32 [N, D + 1]; of no row where there are no towers.
       n: item rows in use. rates: `Rates`.
       learns: False only ranks, on the state as it is: ``pos`` is then the length of the user's history.
       repeats: whether items that the user has had are ranked too, and events on them scored.
@@ -245,7 +246,7 @@ def learn_events(  # type: ignore[no-untyped-def]
                 if most:
                     rank_again(
                         counts, labels, reranker, heads, passes, dense, dense[OWN], sparse, logits, z, combiner.bias,
-                        user, at_ms, history, times, pos, gap_ms, rows, count + lessons, count, stage,
+                        vectors, user, at_ms, history, times, pos, gap_ms, rows, count + lessons, count, stage,
                     )  # fmt: skip
                 if count:
                     if wants_tops:

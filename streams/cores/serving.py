@@ -396,5 +396,5 @@ class Serving:
         """What ranking reads."""
         return Known(
             self.counts, self.histories, self.passes, self.labels, self.combiner, self.reranker, self.heads,
-            self.augmented,
+            self.augmented, self.vectors,
         )  # fmt: skip

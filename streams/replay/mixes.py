@@ -11,7 +11,7 @@ from typing import Final, NamedTuple
 import numpy as np
 
 from models.evaluate.passage import Passage
-from models.recommend import diversity, learning
+from models.recommend import diversity, tower_part
 from models.recommend.candidates import PARTS, Candidates
 from models.recommend.diversity import OFF, Looks, Mix, Readers
 from models.recommend.state import ModelConfig, State
@@ -58,7 +58,7 @@ class Mixing:
     def look(self, state: State) -> None:
         """Keep the item vectors as they are before a batch is learned: those that it is judged by."""
         if self._config.towers.flavour != "counts":
-            self._vectors = np.array(learning.all_vectors(state, self._config))[:, :-1]
+            self._vectors = np.array(tower_part.all_vectors(state, self._config))[:, :-1]
 
     def take(self, state: State, first: int, taken: Bools, tops: I32, scores: F32) -> None:
         """Lists for a batch that was judged: of the events from ``first`` on, those that were ``taken``.

@@ -51,7 +51,7 @@ class Case(NamedTuple):
 def made(seed: int) -> Case:
     rng = np.random.default_rng(seed)
     log = planted.random_log(200, users=USERS, items=ITEMS, seed=seed)
-    run = Run(items=ITEMS)
+    run = Run(items=ITEMS, vectors=rng.normal(size=(ITEMS, TOWER + 1)))
     run.count(log)
     run.combiner.shared[:] = rng.normal(size=run.combiner.shared.shape)
     for pairs in (run.counts.after.learned, run.counts.company.learned):
@@ -88,8 +88,9 @@ def found(case: Case, *, hits: int, width: int, twice: int = 0) -> Candidates:
     hit_rows = np.where(hit_scores == -np.inf, np.int32(-1), order)
     run = case.run
     known = Known(
-        run.counts, run.histories, run.passes, run.labels, run.combiner, run.reranker, run.heads, case.augmented
-    )
+        run.counts, run.histories, run.passes, run.labels, run.combiner, run.reranker, run.heads, case.augmented,
+        run.vectors,
+    )  # fmt: skip
     question = Question(
         case.weights, case.states, case.q, hit_rows, hit_scores, case.allowed, case.masks, case.now_ms, case.repeats
     )

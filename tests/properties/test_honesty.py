@@ -8,8 +8,7 @@ import numpy as np
 import pytest
 
 import streams.replay
-from models.recommend import learning
-from models.recommend.learning import Columns
+from models.recommend import tower_part
 from models.recommend.shortlist import ShortlistConfig
 from models.recommend.state import from_arrays, to_arrays
 from streams.cores.learn import Learner
@@ -201,18 +200,8 @@ def test_the_tower_alone_learns_a_planted_structure(taught):
     state = learner.state
     users = np.arange(BATCH) % 60
     rows = state.users.rows(f"u{user}" for user in users)
-    nothing = np.zeros(BATCH, np.int32)
-    asked = Columns(
-        rows,
-        nothing,
-        np.full(BATCH, log[-1].at_ms + 60_000, np.int64),
-        nothing.astype(np.float32),
-        nothing.astype(np.uint8),
-        nothing.astype(np.uint8),
-        nothing,
-        nothing.astype(np.uint8),
-    )
-    logits = learning.tower_logits(state, asked, state.histories.length[rows], np.ones(BATCH, np.bool_), learner.config)
+    at_ms = np.full(BATCH, log[-1].at_ms + 60_000, np.int64)
+    logits = tower_part.tower_logits(state, rows, at_ms, state.histories.length[rows], learner.config).of_users
     share, chance = [], []
     for user, scores in zip(users[:60], logits, strict=False):
         had = {event.item for event in log if event.user == user}

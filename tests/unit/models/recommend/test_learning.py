@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from models.errors import ShapeError
-from models.recommend import learning, pools, state
+from models.recommend import learning, pools, state, tower_part
 from models.recommend.combiner import TOWER
 from models.recommend.learning import Columns, Judging, is_scored
 from models.recommend.state import fit_capacity
@@ -293,7 +293,7 @@ def test_tower_logits_are_strict_to_the_place_in_the_history():
         probe.histories = pools.reserve_appends(probe.histories, events.user)
         pos = np.zeros(128, np.int32)
         append_all(probe.histories, events.user, events.item, events.value, events.at_ms, events.action, 4096, pos)
-        return learning.tower_logits(probe, events, pos, np.ones(128, np.bool_), SMALL)
+        return tower_part.tower_logits(probe, events.user, events.at_ms, pos, SMALL).of_users
 
     later = batch._replace(
         item=np.where(np.arange(128) >= 60, 1, batch.item).astype(np.int32),

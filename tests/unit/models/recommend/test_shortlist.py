@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from models.errors import ConfigError, StateError
-from models.recommend import learning, shortlist, state
+from models.recommend import learning, shortlist, state, tower_part
 from models.recommend.learning import Judging
 from models.recommend.shortlist import ShortlistConfig
 from models.recommend.state import fit_capacity, from_arrays, to_arrays
@@ -164,7 +164,7 @@ def test_every_vector_is_that_of_the_towers_after_a_round():
     config = small(shortlist=dataclasses.replace(FEW, stripe=1_000))
     current, _, _ = learned(LOG[:256], config)
     shortlist.settle(current.shortlist)
-    want = np.asarray(learning.all_vectors(current, config))[1:ITEMS]
+    want = np.asarray(tower_part.all_vectors(current, config))[1:ITEMS]
     np.testing.assert_allclose(current.shortlist.vectors[1:ITEMS], want, atol=1e-5)
 
 

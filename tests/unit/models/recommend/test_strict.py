@@ -32,10 +32,11 @@ def state_bytes(run):
 def test_ranks_and_weights_are_those_of_the_slow_version(most, repeats):
     log, labels = random_log(250, items=ITEMS), random_labels(ITEMS)
     tower = np.random.default_rng(1).normal(size=(len(log), ITEMS))
-    run = Run(items=ITEMS, labels=labels)
+    vectors = np.random.default_rng(2).normal(size=(ITEMS, 9))
+    run = Run(items=ITEMS, labels=labels, vectors=vectors)
     rates = RATES._replace(combiner=np.float32(0.8), candidates=most)
     first = empty_reranker(CONTEXTS, seed=0)
-    slow = prequential(log, ITEMS, tower, labels=labels, rates=rates, first=first, repeats=repeats)
+    slow = prequential(log, ITEMS, tower, labels=labels, rates=rates, first=first, vectors=vectors, repeats=repeats)
     ranks = run.learn(log, tower, rates=rates, repeats=repeats)
     # Scores that differ by less than float32 can tell may change places: few, and by one.
     finite = np.isfinite(slow.ranks)
