@@ -208,6 +208,7 @@ def cell_words(text: str) -> list[str]:
         "[studio]",
         "[speech]",
         "[console]",
+        "[door]",
     ],
 )
 def test_each_setting_is_documented(title: str) -> None:
@@ -219,7 +220,7 @@ def test_each_setting_is_documented(title: str) -> None:
 
 def test_every_table_of_settings_has_its_section() -> None:
     assert set(setting_rows()) == {
-        "", "security", "trainer", "recommender", "slates", "planner", "studio", "speech", "console",
+        "", "security", "trainer", "recommender", "slates", "planner", "studio", "speech", "console", "door",
     }  # fmt: skip
 
 

@@ -15,36 +15,39 @@ from streams.commands.options import config_option, settings_of
 @click.option(
     "--out",
     type=click.Path(path_type=Path, file_okay=False),
-    help="Folder for the files: TOPIC.schema.json for each topic, and asyncapi.json. Without it: standard output.",
+    help="Folder for the files: TOPIC.schema.json for each topic, asyncapi.json, and openapi.json of the door. "
+    "Without it: standard output.",
 )
 @click.option(
     "--format",
     "only",
-    type=click.Choice(["json-schema", "asyncapi"]),
-    help="One of the two; by default both into a folder, and asyncapi to standard output.",
+    type=click.Choice(["json-schema", "asyncapi", "openapi"]),
+    help="One of them; by default all into a folder, and asyncapi to standard output.",
 )
 @click.option("--prefix", help="Before every topic name in the AsyncAPI document, with a dot.")
 @config_option
 def contract(out: Path | None, only: str | None, prefix: str | None, config: Path | None) -> None:
-    """Write the contract: JSON Schema (2020-12) of every record, and one AsyncAPI 3.0 document of all topics.
+    """Write the contract: JSON Schema (2020-12) of every record, AsyncAPI 3.0 of all topics, OpenAPI 3.1 of the door.
 
-    Both are made of what the engine itself checks records by. Needs no broker.
+    All are made of what the engine itself checks records by. Needs no broker.
     """
     from importlib.metadata import version
 
-    from streams.contract import asyncapi, schemas
+    from streams.contract import asyncapi, openapi, schemas
 
     settings = settings_of(config=config, prefix=prefix)
-    of_topics = schemas.json_schemas()
-    whole = asyncapi.document(version=version("marquee"), prefix=settings.prefix)
+    of_topics, release = schemas.json_schemas(), version("marquee")
+    whole = {
+        "asyncapi": asyncapi.document(version=release, prefix=settings.prefix),
+        "openapi": openapi.document(version=release),
+    }
     if out is None:
-        click.echo(_text(of_topics if only == "json-schema" else whole), nl=False)
+        click.echo(_text(of_topics if only == "json-schema" else whole[only or "asyncapi"]), nl=False)
         return
     made: dict[str, Any] = {}
-    if only != "asyncapi":
+    if only in (None, "json-schema"):
         made |= {f"{name}.schema.json": schema for name, schema in of_topics.items()}
-    if only != "json-schema":
-        made["asyncapi.json"] = whole
+    made |= {f"{name}.json": found for name, found in whole.items() if only in (None, name)}
     try:
         out.mkdir(parents=True, exist_ok=True)
         for name, schema in made.items():
