@@ -25,6 +25,7 @@ from streams.door_settings import DoorSettings
 from streams.errors import SettingsError
 from streams.listen_settings import HOST
 from streams.planner_settings import PlannerSettings
+from streams.registry_settings import RegistrySettings
 from streams.security_settings import SecuritySettings
 from streams.setting_kinds import (
     KIND,
@@ -189,6 +190,7 @@ class Settings(Checked):
     cache_dir: Path = folder("~/.cache/marquee")  # noqa: RUF009 - an immutable value
     text_encoder: str = one_of("auto", ("auto", "minilm", "hashed"))
     security: SecuritySettings = SecuritySettings()  # noqa: RUF009 - an immutable value
+    registry: RegistrySettings = RegistrySettings()  # noqa: RUF009 - an immutable value
     trainer: TrainerSettings = TrainerSettings()
     recommender: RecommenderSettings = RecommenderSettings()
     slates: SlateSettings = SlateSettings()

@@ -201,6 +201,7 @@ def cell_words(text: str) -> list[str]:
     [
         "Top of the file",
         "[security]",
+        "[registry]",
         "[trainer]",
         "[recommender]",
         "[slates]",
@@ -220,7 +221,8 @@ def test_each_setting_is_documented(title: str) -> None:
 
 def test_every_table_of_settings_has_its_section() -> None:
     assert set(setting_rows()) == {
-        "", "security", "trainer", "recommender", "slates", "planner", "studio", "speech", "console", "door",
+        "", "security", "registry", "trainer", "recommender", "slates", "planner", "studio", "speech", "console",
+        "door",
     }  # fmt: skip
 
 
