@@ -49,3 +49,11 @@ def json_of(payload: bytes) -> bytes | str:
         return transcode(payload[HEADER_BYTES:])
     except FrameError as error:
         return f"expected a value of schema {found}: {error}"
+
+
+def plain(payload: bytes) -> bytes:
+    """A value as JSON, whether it has a header or not; itself where its schema is not known or it is none of it."""
+    if payload[:1] != b"\0":
+        return payload
+    found = json_of(payload)
+    return payload if isinstance(found, str) else found

@@ -9,10 +9,12 @@ from typing import Any
 import msgspec
 import pytest
 
+from streams.console.catalogue import Catalogue
 from streams.contract import codec, framed, languages, topics
 from streams.contract.codec import Rejected
-from streams.contract.events import Asset, Interaction, Request
+from streams.contract.events import Asset, Interaction, Item, Request
 from streams.contract.framed import FrameError
+from streams.cores.conform import Came, conform
 from streams.registry import avro, protobuf
 from tests import framed as write
 from tests.factories import make_interaction
@@ -114,6 +116,19 @@ def test_each_refusal_says_why(known: None, value: bytes, words: str):
     is_known = words not in ("set registry.url", "header of 5 bytes")
     assert (refused.payload, refused.stage) == (value, "registry" if is_known else "syntax")
     assert words in refused.reason
+
+
+def test_who_looks_into_values_beside_the_decoder_sees_the_json(known: None):
+    item = Item(item_id="i-1", title="Gravity")
+    framed.KNOWN[BROKEN_ID] = avro.transcoder(json.dumps(languages.avro_schema(topics.ITEMS)))
+    value = write.avro(topics.ITEMS, BROKEN_ID, item)
+    catalogue = Catalogue()
+    catalogue.take(b"i-1", value)
+    catalogue.take(b"i-2", write.header(ABSENT_ID) + b"x")
+    assert (catalogue.title("i-1"), catalogue.item("i-1"), len(catalogue)) == ("Gravity", item, 1)
+    came = Came(place="1", value=value, key=b"i-1", knows_key=True)
+    assert conform(topics.ITEMS, Item, [came, Came(place="2", value=write.header(ABSENT_ID))]).refused == 1
+    assert framed.plain(b"{}") == b"{}"
 
 
 def test_random_bytes_never_raise_anything_else(known: None):
