@@ -68,7 +68,7 @@ UV_COMPILE = uv pip compile pyproject.toml --quiet --universal --python-version 
 
 lock:  ## compile requirements/*.txt from pyproject.toml
 	$(UV_COMPILE) --extra cpu --extra embedded --output-file requirements/base.txt
-	$(UV_COMPILE) --extra cpu --extra embedded --extra eval --extra studio --extra whisper --extra piper --extra dev --constraint requirements/base.txt --output-file requirements/dev.txt
+	$(UV_COMPILE) --extra cpu --extra embedded --extra eval --extra studio --extra whisper --extra piper --extra registry --extra dev --constraint requirements/base.txt --output-file requirements/dev.txt
 	$(UV_COMPILE) --extra gpu --constraint requirements/base.txt --output-file requirements/gpu.txt
 
 clean:  ## remove the environment and every cache

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from typing import cast
 
+from streams.registry.known import use_registry
 from streams.settings import Settings
 from streams.transport.connection import Connection, SaslMechanism, SecurityProtocol
 
 
 def connection_of(settings: Settings, *, is_embedded: bool = False) -> Connection:
-    """How to reach the broker of these settings.
+    """How to reach the broker of these settings; from then on, what is read there may need their schema registry.
 
     Args:
       settings: already checked.
@@ -18,6 +19,7 @@ def connection_of(settings: Settings, *, is_embedded: bool = False) -> Connectio
     Raises:
       SettingsError: the password's file cannot be read.
     """
+    use_registry(settings.registry, cache_dir=settings.cache_dir)
     security = settings.security
     password = security.read_password().reveal() if security.protocol.startswith("SASL") else None
     return Connection(

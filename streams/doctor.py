@@ -44,6 +44,7 @@ SHOWN: Final = (
 BROKER: Final = "broker"
 ACCESS: Final = "access"
 """What the finding about the broker itself is called."""
+REGISTRY: Final = "registry"
 ONE_FAISS_ONLY: Final = "both install the module `faiss` and overwrite each other"
 LEAST_FREE_BYTES: Final = 2 << 30
 """A few snapshots of a catalogue of a million items."""
@@ -265,6 +266,26 @@ def check_broker(settings: Settings) -> list[Finding]:
         remedy = "give its address with --broker or MARQUEE_BROKER; [security] in marquee.toml if it asks for it"
         return [Finding(what=BROKER, verdict="failed", found=str(error), remedy=remedy)]
     return [Finding(what=BROKER, verdict="ok", found=f"answers at {settings.broker}"), *check_topics(differences)]
+
+
+def check_registry(settings: Settings) -> list[Finding]:
+    """Does the schema registry answer, where one is named?"""
+    from streams.registry.client import AwayError, Client
+    from streams.registry.known import use_registry
+
+    if not settings.registry.url:
+        return []
+    try:
+        use_registry(settings.registry, cache_dir=settings.cache_dir)
+        Client(settings.registry).schema(1)
+    except SettingsError as error:
+        return [Finding(what=REGISTRY, verdict="failed", found=str(error), remedy="mend [registry] in marquee.toml")]
+    except AwayError as error:
+        return [
+            Finding(what=REGISTRY, verdict="failed", found=f"{settings.registry.url} does not answer: {error}",
+                    remedy="start it, or mend [registry]; records of schemas that are new wait for it")
+        ]  # fmt: skip
+    return [Finding(what=REGISTRY, verdict="ok", found=f"answers at {settings.registry.url}")]
 
 
 def check_this_machine(versions: Mapping[str, str], settings: Settings | None) -> list[Finding]:

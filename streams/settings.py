@@ -19,10 +19,13 @@ from types import MappingProxyType
 from typing import Any, Final, Self, TypeVar
 
 from streams.chat_settings import ChatSettings
-from streams.console_settings import HOST, ConsoleSettings
+from streams.console_settings import ConsoleSettings
 from streams.contract import rules
+from streams.door_settings import DoorSettings
 from streams.errors import SettingsError
+from streams.listen_settings import HOST
 from streams.planner_settings import PlannerSettings
+from streams.registry_settings import RegistrySettings
 from streams.security_settings import SecuritySettings
 from streams.setting_kinds import (
     KIND,
@@ -187,6 +190,7 @@ class Settings(Checked):
     cache_dir: Path = folder("~/.cache/marquee")  # noqa: RUF009 - an immutable value
     text_encoder: str = one_of("auto", ("auto", "minilm", "hashed"))
     security: SecuritySettings = SecuritySettings()  # noqa: RUF009 - an immutable value
+    registry: RegistrySettings = RegistrySettings()  # noqa: RUF009 - an immutable value
     trainer: TrainerSettings = TrainerSettings()
     recommender: RecommenderSettings = RecommenderSettings()
     slates: SlateSettings = SlateSettings()
@@ -194,6 +198,7 @@ class Settings(Checked):
     speech: SpeechSettings = SpeechSettings()  # noqa: RUF009 - an immutable value
     planner: PlannerSettings = PlannerSettings()  # noqa: RUF009 - an immutable value
     console: ConsoleSettings = ConsoleSettings()  # noqa: RUF009 - an immutable value
+    door: DoorSettings = DoorSettings()  # noqa: RUF009 - an immutable value
     model: Mapping[str, Any] = dataclasses.field(default_factory=lambda: MappingProxyType({}))
 
     @property

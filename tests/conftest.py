@@ -26,7 +26,7 @@ settings.register_profile("marquee", derandomize=True, deadline=None)
 settings.load_profile("marquee")
 
 NO_KAFKA = "MARQUEE_NO_KAFKA"
-KAFKA_FIXTURES = {"kafka", "any_kafka"}
+KAFKA_FIXTURES = {"kafka", "any_kafka", "registry_url"}
 START_MS = 1_700_000_000_000
 _DESELECTED = pytest.StashKey[int]()
 

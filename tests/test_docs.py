@@ -201,6 +201,7 @@ def cell_words(text: str) -> list[str]:
     [
         "Top of the file",
         "[security]",
+        "[registry]",
         "[trainer]",
         "[recommender]",
         "[slates]",
@@ -208,6 +209,7 @@ def cell_words(text: str) -> list[str]:
         "[studio]",
         "[speech]",
         "[console]",
+        "[door]",
     ],
 )
 def test_each_setting_is_documented(title: str) -> None:
@@ -219,7 +221,8 @@ def test_each_setting_is_documented(title: str) -> None:
 
 def test_every_table_of_settings_has_its_section() -> None:
     assert set(setting_rows()) == {
-        "", "security", "trainer", "recommender", "slates", "planner", "studio", "speech", "console",
+        "", "security", "registry", "trainer", "recommender", "slates", "planner", "studio", "speech", "console",
+        "door",
     }  # fmt: skip
 
 

@@ -45,7 +45,7 @@ def test_a_locked_set_has_a_hash_for_every_package_and_names_no_address(lock):
     ("lock", "extras"),
     [
         ("base.txt", ["cpu", "embedded"]),
-        ("dev.txt", ["cpu", "embedded", "eval", "studio", "whisper", "piper", "dev"]),
+        ("dev.txt", ["cpu", "embedded", "eval", "studio", "whisper", "piper", "registry", "dev"]),
         ("gpu.txt", ["gpu"]),
     ],
 )

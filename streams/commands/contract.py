@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
-from typing import Any
 
 import click
 
@@ -15,40 +14,46 @@ from streams.commands.options import config_option, settings_of
 @click.option(
     "--out",
     type=click.Path(path_type=Path, file_okay=False),
-    help="Folder for the files: TOPIC.schema.json for each topic, and asyncapi.json. Without it: standard output.",
+    help="Folder for the files: TOPIC.schema.json for each topic, asyncapi.json, openapi.json of the door, "
+    "TOPIC.avsc and marquee.proto of what you write. Without it: standard output.",
 )
 @click.option(
     "--format",
     "only",
-    type=click.Choice(["json-schema", "asyncapi"]),
-    help="One of the two; by default both into a folder, and asyncapi to standard output.",
+    type=click.Choice(["json-schema", "asyncapi", "openapi", "avro", "protobuf"]),
+    help="One of them; by default all into a folder, and asyncapi to standard output.",
 )
 @click.option("--prefix", help="Before every topic name in the AsyncAPI document, with a dot.")
 @config_option
 def contract(out: Path | None, only: str | None, prefix: str | None, config: Path | None) -> None:
-    """Write the contract: JSON Schema (2020-12) of every record, and one AsyncAPI 3.0 document of all topics.
+    """Write the contract: JSON Schema (2020-12) of every record, AsyncAPI 3.0 of all topics, OpenAPI 3.1 of the door.
 
-    Both are made of what the engine itself checks records by. Needs no broker.
+    And Avro and Protobuf of the records that you write. All are made of what the engine itself checks records by.
+    Needs no broker.
     """
     from importlib.metadata import version
 
-    from streams.contract import asyncapi, schemas
+    from streams.contract import asyncapi, languages, openapi, schemas
 
     settings = settings_of(config=config, prefix=prefix)
-    of_topics = schemas.json_schemas()
-    whole = asyncapi.document(version=version("marquee"), prefix=settings.prefix)
+    of_topics, release = schemas.json_schemas(), version("marquee")
+    files = {
+        "json-schema": {f"{name}.schema.json": _text(schema) for name, schema in of_topics.items()},
+        "asyncapi": {"asyncapi.json": _text(asyncapi.document(version=release, prefix=settings.prefix))},
+        "openapi": {"openapi.json": _text(openapi.document(version=release))},
+        "avro": {f"{name}.avsc": _text(schema) for name, schema in languages.avro_schemas().items()},
+        "protobuf": {"marquee.proto": languages.proto_file()},
+    }
     if out is None:
-        click.echo(_text(of_topics if only == "json-schema" else whole), nl=False)
+        several = {"json-schema": of_topics, "avro": languages.avro_schemas()}
+        wanted = only or "asyncapi"
+        click.echo(_text(several[wanted]) if wanted in several else "".join(files[wanted].values()), nl=False)
         return
-    made: dict[str, Any] = {}
-    if only != "asyncapi":
-        made |= {f"{name}.schema.json": schema for name, schema in of_topics.items()}
-    if only != "json-schema":
-        made["asyncapi.json"] = whole
+    made = {name: text for kind, found in files.items() if only in (None, kind) for name, text in found.items()}
     try:
         out.mkdir(parents=True, exist_ok=True)
-        for name, schema in made.items():
-            (out / name).write_text(_text(schema), encoding="utf-8")
+        for name, text in made.items():
+            (out / name).write_text(text, encoding="utf-8")
     except OSError as error:
         raise click.ClickException(f"--out must be a folder that can be written, got {out}: {error.strerror}") from None
     click.echo(f"{len(made)} files in {out}")

@@ -32,6 +32,7 @@ def doctor(config: Path | None, broker: str | None, prefix: str | None, no_broke
     findings += checks.check_this_machine(checks.installed_versions(), settings)
     if settings is not None and not no_broker:
         findings += checks.check_broker(settings)
+        findings += checks.check_registry(settings)
     failed = [one.what for one in findings if one.verdict == "failed"]
     if as_json:
         print_json({"ok": not failed, "findings": findings})

@@ -10,7 +10,7 @@ from streams.commands.options import broker_options, settings_of
 
 ROLES = ("trainer", "recommender", "planner")
 """What runs where nothing is said; the planner where it is enabled."""
-ON_WISH = ("studio", "console")
+ON_WISH = ("studio", "console", "door")
 """Roles that run where they are asked for."""
 
 
@@ -20,7 +20,7 @@ ON_WISH = ("studio", "console")
     "--role",
     type=click.Choice(ROLES + ON_WISH),
     multiple=True,
-    help="Only this role; may be repeated. Studio and console run only where they are named.",
+    help="Only this role; may be repeated. Studio, console and door run only where they are named.",
 )
 def run(config: Path | None, broker: str | None, prefix: str | None, role: tuple[str, ...]) -> int:
     """Run the engine: a process for each role, started again when one ends, until Ctrl-C.

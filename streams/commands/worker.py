@@ -25,6 +25,11 @@ def worker(role: str, config: Path | None, broker: str | None, prefix: str | Non
 
         serve.run(settings, config=config, is_embedded=embedded)
         return
+    if role == "door":
+        from streams.door import serve as door
+
+        door.run(settings, is_embedded=embedded)
+        return
     use_one_xla_thread()
     use_kernel_cache(settings.cache_dir)
     use_program_cache(settings.cache_dir)

@@ -6,6 +6,7 @@ from typing import Any, Final
 
 import msgspec
 
+from streams.contract import framed
 from streams.contract.codec import Rejected, decoder
 from streams.contract.events import Item
 
@@ -49,7 +50,7 @@ class Catalogue:
             self.left_out += 1
             return
         try:
-            title = _TITLE.decode(value).title
+            title = _TITLE.decode(framed.plain(value)).title
         except (msgspec.DecodeError, UnicodeDecodeError):
             return
         self._values[item_id], self._titles[item_id], self._folded[item_id] = value, title, title.casefold()

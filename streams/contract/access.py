@@ -78,6 +78,9 @@ ACCESS: Final[dict[str, Access]] = {
         ),
         checks=True,
     ),
+    "door": Access(
+        reads=(topics.SLATES,), writes=(topics.REQUESTS, topics.INTERACTIONS, topics.ITEMS), checks=True
+    ),
     "topics": Access(checks=True, creates=True),
     "recommend": Access(reads=(topics.SLATES,), writes=(topics.REQUESTS,)),
     "tasks": Access(reads=(topics.CONTENT_TASKS, topics.CONTENT_ASSETS, topics.ITEM_ARMS, topics.METRICS)),

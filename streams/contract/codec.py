@@ -13,7 +13,7 @@ from typing import Any, Final, TypeVar
 import msgspec
 import numpy as np
 
-from streams.contract import events, rules
+from streams.contract import events, framed, rules
 from streams.contract.checks import CHECKS
 from streams.contract.errors import EventTypeError
 from streams.contract.explain import explain, readable
@@ -24,6 +24,8 @@ STAGE_SYNTAX: Final = "syntax"
 """Not UTF-8, not JSON, or nested too deep."""
 STAGE_SCHEMA: Final = "schema"
 """JSON, but a field is missing, of the wrong type or outside its limits."""
+STAGE_REGISTRY: Final = "registry"
+"""A schema registry's header, and its schema is not known, or cannot be read, or the value is none of it."""
 STAGE_RULE: Final = "rule"
 """Each field is fine, but not together, or not at the record's time."""
 
@@ -94,7 +96,11 @@ def _build(event_type: type[Any]) -> Callable[[bytes, int], Any]:
         if size_bytes > shallow_bytes:  # a shorter value cannot open and close more levels than are allowed
             if size_bytes > max_bytes:
                 return Rejected(payload, f"expected a value of <= {max_bytes} bytes, got {size_bytes}", STAGE_SIZE)
-            if payload.count(b"[") + payload.count(b"{") > max_nesting and nesting(payload) > max_nesting:
+            if (
+                payload.count(b"[") + payload.count(b"{") > max_nesting
+                and nesting(payload) > max_nesting
+                and payload[0]
+            ):
                 return Rejected(payload, f"expected <= {max_nesting} nested arrays and objects, got more", STAGE_SYNTAX)
         try:
             if not payload.isascii():
@@ -103,10 +109,14 @@ def _build(event_type: type[Any]) -> Callable[[bytes, int], Any]:
         except msgspec.ValidationError as error:
             return Rejected(payload, explain(event_type, payload, str(error)), STAGE_SCHEMA)
         except msgspec.DecodeError as error:
+            if payload[:1] == b"\0":
+                return run_framed(payload, timestamp_ms)
             if not payload:
                 return Rejected(payload, "expected a JSON object, got an empty value", STAGE_SYNTAX)
             return Rejected(payload, readable(f"expected JSON: {error}{_hint(payload)}"), STAGE_SYNTAX)
         except UnicodeDecodeError as error:
+            if payload[0] == 0:
+                return run_framed(payload, timestamp_ms)
             return Rejected(payload, f"expected UTF-8: {error.reason} at byte {error.start}", STAGE_SYNTAX)
         except RecursionError:
             return Rejected(payload, f"expected <= {max_nesting} nested arrays and objects, got more", STAGE_SYNTAX)
@@ -114,12 +124,19 @@ def _build(event_type: type[Any]) -> Callable[[bytes, int], Any]:
             return Rejected(payload, readable(reason), STAGE_RULE)
         return event
 
+    def run_framed(payload: bytes, timestamp_ms: int) -> Any:
+        """A value behind a registry's header; only what is no JSON gets here, so plain JSON pays nothing."""
+        value = framed.json_of(payload)
+        if isinstance(value, str):
+            is_known = framed.schema_id(payload) in framed.KNOWN
+            return Rejected(payload, readable(value), STAGE_REGISTRY if is_known else STAGE_SYNTAX)
+        found = run(value, timestamp_ms)
+        return Rejected(payload, found.reason, found.stage) if isinstance(found, Rejected) else found
+
     return run
 
 
 def _hint(payload: bytes) -> str:
-    if payload[0] == 0:
-        return "; a leading zero byte is a schema registry's header: send plain JSON"
     return "; a \\u escape may lack its other half" if b"\\u" in payload else ""
 
 

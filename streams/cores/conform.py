@@ -15,7 +15,7 @@ from typing import Any, Final
 
 import msgspec
 
-from streams.contract import codec, events, rules
+from streams.contract import codec, events, framed, rules
 from streams.contract.explain import without_particulars
 from streams.contract.topics import TopicSpec
 from streams.printable import printable
@@ -123,7 +123,7 @@ def conform(spec: TopicSpec, event_type: type[events.Record], records: Iterable[
         else:
             report.without_value += verdict is None
             wrong = _wrong_key(spec, came, verdict)
-            for name in () if came.value is None else _NAMES.decode(came.value):
+            for name in () if came.value is None else _NAMES.decode(framed.plain(came.value)):
                 if name not in known:
                     _count_name(unknown, name, came.place, known)
         if wrong is not None:

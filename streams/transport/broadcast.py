@@ -16,6 +16,7 @@ from typing import Any
 from aiokafka import AIOKafkaConsumer, TopicPartition
 from aiokafka.errors import KafkaError
 
+from streams.registry import known
 from streams.transport.backoff import Backoff
 from streams.transport.connection import Connection
 from streams.transport.merge import Source
@@ -167,6 +168,8 @@ class BroadcastReader:
                 await self._assign(consumer, self._positions.done_offsets() | {source: records[0].offset})
                 return
             for chunk in self._positions.cut(source, records, chunk_records=self._config.chunk_records):
+                if known.is_used():
+                    await known.ensure([record.value for record in chunk.records])
                 await on_chunk(chunk)
                 self._positions.deliver(chunk)
                 self._positions.done(source, chunk.next_offset)

@@ -36,6 +36,7 @@ from aiokafka.errors import IllegalStateError, KafkaError
 from faust.transport.drivers import aiokafka as driver
 from faust.types import TP
 
+from streams.registry import known
 from streams.transport.connection import Connection
 from streams.transport.merge import Source
 from streams.transport.offsets import Chunk, Start, plan_seeks
@@ -313,6 +314,10 @@ def bulk_agent(app: BulkApp, name: str, handle: Handler, *, marks_done: bool = T
             if not app.reader.is_current(chunk):
                 continue
             try:
+                if known.is_used():
+                    await known.ensure([record.value for record in chunk.records])
+                    if not app.reader.is_current(chunk):
+                        continue
                 await handle(chunk)
             except Exception as error:
                 app.reader.fatal(error)

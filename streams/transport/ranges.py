@@ -10,6 +10,7 @@ from typing import Final, NamedTuple
 from confluent_kafka import Consumer, Message, TopicPartition
 
 from streams.errors import BrokerError
+from streams.registry import known
 from streams.transport.connection import Connection
 from streams.transport.merge import Source
 
@@ -68,6 +69,9 @@ class RangeReader:
         for message in messages:
             record = _record(message)
             found.setdefault((record.topic, record.partition), []).append(record)
+        if known.is_used():
+            for records in found.values():
+                known.ensure_now([record.value for record in records])
         return found
 
 

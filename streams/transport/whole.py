@@ -9,6 +9,7 @@ from typing import Any, Final
 from confluent_kafka import OFFSET_BEGINNING, Consumer, KafkaError, KafkaException, Message, TopicPartition
 
 from streams.errors import BrokerError
+from streams.registry import known
 from streams.transport.connection import Connection
 from streams.transport.merge import Source
 from streams.transport.refusals import refused_topic, unreachable
@@ -62,7 +63,10 @@ def read_whole(connection: Connection, topic: str, *, first: Mapping[int, int] |
         consumer.assign(places)
         heard_s = time.monotonic()
         while left:
-            for message in consumer.consume(FETCHED, timeout=0.5):
+            fetched = consumer.consume(FETCHED, timeout=0.5)
+            if known.is_used():
+                known.ensure_now([message.value() for message in fetched if message.error() is None])
+            for message in fetched:
                 heard_s = time.monotonic()
                 partition, offset, error = message.partition(), message.offset(), message.error()
                 if partition is None or offset is None:

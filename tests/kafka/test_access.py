@@ -157,7 +157,7 @@ def test_nobody_can_do_more_and_is_told_so(guarded: Guarded, call: Call, capsys:
     admin.create_topics(Connection(bootstrap=guarded.bootstrap), TOPICS, prefix=prefix, replication=1)
     for spec in TOPICS:
         publish(Connection(bootstrap=guarded.bootstrap), topics.topic_name(prefix, spec.name))
-    for who in ("recommender", "trainer", "verify", "studio", "planner", "console"):
+    for who in ("recommender", "trainer", "verify", "studio", "planner", "console", "door"):
         guarded.let_in(who, prefix)
         mine = guarded.connection(who, prefix)
         access = ACCESS[who]

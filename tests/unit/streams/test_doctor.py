@@ -12,6 +12,8 @@ import pytest
 from streams import doctor
 from streams.durability import snapshots
 from streams.errors import SettingsError
+from streams.registry.known import use_registry
+from streams.registry_settings import RegistrySettings
 from streams.settings import Settings
 from streams.store_url import StoreUrl
 from streams.transport.admin import TopicDifference
@@ -210,3 +212,12 @@ def test_topics_that_differ() -> None:
         ("warning", "c.v1: retention.ms is 3, expected 4", "do so"),
         ("failed", "missing: a.v1, d.v1", "make them with `marquee topics create`"),
     ]
+
+
+def test_a_registry_that_is_named_is_asked(tmp_path: Path) -> None:
+    assert doctor.check_registry(Settings(cache_dir=tmp_path)) == []
+    away = Settings(cache_dir=tmp_path, registry=RegistrySettings(url="http://127.0.0.1:1"))
+    (finding,) = doctor.check_registry(away)
+    use_registry(RegistrySettings(), cache_dir=tmp_path)
+    assert (finding.what, finding.verdict) == ("registry", "failed")
+    assert "http://127.0.0.1:1 does not answer" in finding.found
