@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import functools
 import hashlib
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from types import MappingProxyType
 from typing import Any, Final
 
@@ -32,11 +32,11 @@ def decoders_of(mappings: Mappings) -> Decoders:
     return _decoders(msgspec.json.encode(mappings))
 
 
-def decoder_of(kind: type[Record], shape: Shape | None) -> Decode:
-    """The decoder of one kind; ``shape`` None: of the contract's own."""
+def decoder_of(kind: type[Record], shape: Shape | None, *, ids: Callable[[bytes, int], str] | None = None) -> Decode:
+    """The decoder of one kind; ``shape`` None: of the contract's own. ``ids``: as of `interaction_decoder`."""
     decode: Decode
     if isinstance(shape, InteractionShape):
-        decode = interaction_decoder(shape)
+        decode = interaction_decoder(shape, ids=ids)
     elif isinstance(shape, ItemShape):
         decode = item_decoder(shape)
     else:

@@ -40,8 +40,10 @@ class Extra(NamedTuple):
     convert: Convert
 
 
-def interaction_decoder(shape: InteractionShape) -> Decode:
+def interaction_decoder(shape: InteractionShape, *, ids: Callable[[bytes, int], str] | None = None) -> Decode:
     """The decoder that a mapping says; gives an `Interaction`, `Rejected` or `SKIPPED`.
+
+    ``ids``: (value, timestamp) -> the event id of a record that brings none; by default one of both.
 
     Raises:
       SettingsError: the mapping is not one that can be followed.
@@ -54,7 +56,7 @@ def interaction_decoder(shape: InteractionShape) -> Decode:
         *deciding,
     ])  # fmt: skip
     action = action_of(shape, values.at)
-    finish = _finisher(shape, values, action, extras)
+    finish = _finisher(shape, values, action, extras, ids)
     decode_json = msgspec.json.Decoder(values.document, strict=False).decode
     return compiled(  # type: ignore[return-value]
         values.document, decode_json, finish=finish, leaves_out=_leaver(shape, deciding)
@@ -84,7 +86,9 @@ def _leaver(shape: InteractionShape, deciding: list[tuple[Names, Wanted]]) -> An
     return leaves_out
 
 
-def _finisher(shape: InteractionShape, values: Values, action: Any, extras: list[Extra]) -> Any:
+def _finisher(
+    shape: InteractionShape, values: Values, action: Any, extras: list[Extra], ids: Callable[[bytes, int], str] | None
+) -> Any:
     read, looks_beside = values.read, values.looks_beside
     user_at, item_at, time_at = values.at(shape.user), values.at(shape.item), values.at(shape.time)
     id_at = values.at(shape.event_id) if shape.event_id else -1
@@ -124,7 +128,11 @@ def _finisher(shape: InteractionShape, values: Values, action: Any, extras: list
             return _refused(payload, named.get(wrong, shape.time), str(error), came)
         event_id = None if id_at < 0 else found[id_at]
         if event_id is None or event_id == "":
-            event_id = _derived(payload, timestamp_ms, found if looks_beside else None)
+            event_id = (
+                _derived(payload, timestamp_ms, found if looks_beside else None)
+                if ids is None
+                else ids(payload, timestamp_ms)
+            )
         event = Interaction(
             event_id=event_id if event_id.__class__ is str else str(event_id), user_id=user, item_id=item, action=word,
             occurred_at_ms=at_ms, value=rest[0], dwell_ms=rest[1], completion=rest[2], surface=rest[3],

@@ -65,7 +65,8 @@ class InteractionShape(Shape, frozen=True, kw_only=True, forbid_unknown_fields=T
         duration_ms: gives completion as dwell time by duration. context: name -> path.
       dwell_unit, completion_unit, position_from: "s" for seconds, "percent" for 0 to 100, 0 where places count from 0.
       surface_prefix: put before each surface. constants: fields of ours that are the same in every record.
-      columns, separator: of a text file without a header line, and between its columns; topics have no use for them.
+      columns, separator, optional: of a file: names where a text file has no header line, what is between its columns,
+        and columns that may be missing; topics have no use for them.
     """
 
     user: Names
@@ -92,6 +93,7 @@ class InteractionShape(Shape, frozen=True, kw_only=True, forbid_unknown_fields=T
     constants: dict[str, Any] = {}
     columns: list[str] = []
     separator: str = ""
+    optional: list[str] = []
 
 
 class ItemShape(Shape, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -126,6 +128,7 @@ class ItemShape(Shape, frozen=True, kw_only=True, forbid_unknown_fields=True):
     withdrawn: dict[str, Scalar | list[Scalar]] = {}
     columns: list[str] = []
     separator: str = ""
+    optional: list[str] = []
 
 
 class Mappings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, omit_defaults=True):

@@ -10,7 +10,7 @@ import dataclasses
 import logging
 import time
 from collections.abc import Callable, Iterable
-from typing import Final, Protocol
+from typing import Any, Final, Protocol
 
 import confluent_kafka
 import numpy as np
@@ -26,6 +26,8 @@ from streams.transport.refusals import unreachable
 
 CHUNK: Final = 2_000
 """Events between two looks at the clock and at what the broker said."""
+QUEUED_MOST: Final = 60_000
+"""Records that wait for the broker before a further batch waits for them."""
 METADATA_TIMEOUT_S: Final = 5.0
 FLUSH_TIMEOUT_S: Final = 60.0
 """A broker that takes longer for what is queued is as good as gone."""
@@ -131,6 +133,17 @@ class KafkaSender:
                 self._raise_failure()
             else:
                 return
+
+    def send_all(self, topic: str, messages: list[dict[str, Any]]) -> None:
+        """Queue records (value, key, timestamp) in order; waits while the queue has no room for all of them."""
+        while len(self._producer) > QUEUED_MOST:
+            self._producer.poll(0.05)
+            self._raise_failure()
+        queued = self._producer.produce_batch(topic, messages, on_delivery=self._note)
+        if queued < len(messages):  # never among what idempotence has in flight: the queue has room for a batch
+            first = next(str(one["_error"]) for one in messages if "_error" in one)
+            raise DeliveryError(f"expected {len(messages)} records to be queued for {topic}, got {queued}: {first}")
+        self.check()
 
     def check(self) -> None:
         """Look at what the broker said meanwhile."""

@@ -106,7 +106,8 @@ def compare(specs: Sequence[TopicSpec], found: Mapping[str, TopicFound], *, pref
                 is_fatal=spec.cleanup == "compact" or "compact" in policies, remedy=change,
             )  # fmt: skip
         retention = topic.config.get("retention.ms")
-        if spec.cleanup == "delete" and retention != str(spec.retention_ms) and spec.retention_ms == KEEP_FOREVER_MS:
+        expires = spec.cleanup == "delete" or (is_foreign and "delete" in policies)
+        if expires and retention != str(spec.retention_ms) and spec.retention_ms == KEEP_FOREVER_MS:
             differ(
                 "retention.ms", spec.retention_ms, retention, is_fatal=False,
                 remedy="fine for a live platform; a replayed log with old timestamps would be deleted while it is read",

@@ -1,0 +1,158 @@
+"""Rows of a file into the topics, a batch at a time: what is refused is counted and told, nothing is lost silently.
+
+Record timestamps are event times; items and users have none and come before every event. What is sent is acknowledged
+by all replicas or the import fails.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import time
+from collections import Counter
+from collections.abc import Callable, Iterable
+from typing import Any, Final, Protocol
+
+from streams.contract import topics
+from streams.contract.absent import Withdrawn
+from streams.contract.codec import STAGE_RULE, STAGE_SIZE, Rejected, Skipped, encode
+from streams.contract.events import Interaction, Item, Request, User
+from streams.contract.explain import readable, without_particulars
+from streams.contract.rules import MAX_RECORD_BYTES
+from streams.replay.convert import FIRST_TIME_MS
+from streams.replay.formats import Turn
+from streams.replay.row_ids import RowIds
+from streams.replay.rows import Rows
+
+SHOWN: Final = 10
+"""Bad rows that are kept with their bytes."""
+
+Message = dict[str, Any]
+"""One record for confluent-kafka: value, key and timestamp."""
+
+
+class Sender(Protocol):
+    """What an import needs of a producer."""
+
+    def send_all(self, topic: str, messages: list[Message]) -> None:
+        """Queue records in order; waits while there is no room."""
+
+    def settle(self) -> None:
+        """Wait until all that is queued is acknowledged; raises DeliveryError where it is not."""
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class BadRow:
+    """One row that was refused: its number in the file, from 1, without a header line."""
+
+    row: int
+    reason: str
+    value: bytes
+
+
+@dataclasses.dataclass(kw_only=True)
+class Report:
+    """What became of the rows of a file.
+
+    Attributes:
+      rows: read. sent: records by the name of their topic. skipped: rows that mean nothing here. bad: refused;
+        by_reason: the same by reason; first_bad: the first of them.
+    """
+
+    rows: int = 0
+    sent: Counter[str] = dataclasses.field(default_factory=Counter)
+    skipped: int = 0
+    bad: int = 0
+    by_reason: Counter[str] = dataclasses.field(default_factory=Counter)
+    first_bad: list[BadRow] = dataclasses.field(default_factory=list)
+    elapsed_s: float = 0.0
+
+    def note(self, row: int, refused: Rejected) -> BadRow:
+        """Count a refused row."""
+        self.bad += 1
+        kind = without_particulars(refused.reason)
+        if kind in self.by_reason or len(self.by_reason) < 100:
+            self.by_reason[kind] += 1
+        bad = BadRow(row=row, reason=refused.reason, value=refused.payload[:MAX_RECORD_BYTES])
+        if len(self.first_bad) < SHOWN:
+            self.first_bad.append(bad)
+        return bad
+
+
+def import_rows(
+    batches: Iterable[Rows], turn: Turn, ids: RowIds, sender: Sender | None, *, names: dict[str, str],
+    on_bad: Callable[[BadRow], None] = lambda _: None, on_progress: Callable[[int], None] = lambda _: None,
+) -> Report:  # fmt: skip
+    """Send all rows.
+
+    Args:
+      batches: of a file, in order. turn: see `streams.replay.formats.Format.turn`. ids: those that ``turn`` asks.
+      sender: None: nothing is sent, only judged. names: name of a topic in the contract's table -> its full name.
+      on_bad: told of every refused row. on_progress: told how many rows were read.
+
+    Raises:
+      DeliveryError: a record was refused by the broker.
+    """
+    report, started_s = Report(), time.monotonic()
+    for rows in batches:
+        out: dict[str, list[Message]] = {spec.name: [] for spec in topics.JUDGED}
+        for number, row in enumerate(rows.values, start=rows.first):
+            found = _turned(row, turn)
+            if isinstance(found, Skipped):
+                report.skipped += 1
+                continue
+            ids.position += 1
+            if isinstance(found, Rejected):
+                on_bad(report.note(number, found))
+                continue
+            for event in found:
+                kind, message = _message(event)
+                if message["timestamp"] < FIRST_TIME_MS or len(message["value"] or b"") > MAX_RECORD_BYTES:
+                    on_bad(report.note(number, _unfit(message)))
+                    break
+                out[kind].append(message)
+        report.rows = rows.first + len(rows.values) - 1
+        for kind, messages in out.items():
+            if messages:
+                report.sent[kind] += len(messages)
+                if sender is not None:
+                    sender.send_all(names[kind], messages)
+        on_progress(report.rows)
+    if sender is not None:
+        sender.settle()
+    report.elapsed_s = time.monotonic() - started_s
+    return report
+
+
+_BLANK: Final = Skipped()
+
+
+def _turned(row: bytes | Rejected, turn: Turn) -> Any:
+    if isinstance(row, Rejected):
+        return row
+    return turn(row) if row and not row.isspace() else _BLANK
+
+
+def _message(event: Any) -> tuple[str, Message]:
+    """The name of an event's topic, and its record."""
+    if isinstance(event, Interaction):
+        message = {"value": encode(event), "key": event.user_id, "timestamp": event.occurred_at_ms}
+        return topics.INTERACTIONS.name, message
+    if isinstance(event, Item):
+        return topics.ITEMS.name, {"value": encode(event), "key": event.item_id, "timestamp": FIRST_TIME_MS}
+    if isinstance(event, Withdrawn):
+        return topics.ITEMS.name, {"value": None, "key": event.item_id, "timestamp": FIRST_TIME_MS}
+    if isinstance(event, User):
+        return topics.USERS.name, {"value": encode(event), "key": event.user_id, "timestamp": FIRST_TIME_MS}
+    if isinstance(event, Request):
+        return topics.REQUESTS.name, {"value": encode(event), "key": event.user_id, "timestamp": FIRST_TIME_MS}
+    raise TypeError(f"expected a record that others write, got {type(event).__name__}")
+
+
+def _unfit(message: Message) -> Rejected:
+    value = message["value"] or b""
+    if message["timestamp"] < FIRST_TIME_MS:
+        reason = (
+            f"expected a time from {FIRST_TIME_MS} ms after 1970 on, got {message['timestamp']}: Kafka takes 0 for now"
+        )
+        return Rejected(value, readable(reason), STAGE_RULE)
+    return Rejected(value, f"expected a record of <= {MAX_RECORD_BYTES} bytes, got {len(value)}", STAGE_SIZE)
