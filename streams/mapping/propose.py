@@ -24,6 +24,7 @@ DWELLS: Final = ("play", "watch", "watched", "dwell", "listened", "listen", "pla
 SHARES: Final = ("completion", "progress", "percent", "pct", "share")
 SURFACES: Final = ("surface", "tab", "page", "screen", "placement", "shelf", "section")
 CREATORS: Final = ("creator", "author", "artist", "director", "channel", "publisher")
+REQUESTS: Final = ("request", "slate", "ranking", "recommendation")
 LENGTHS: Final = ("duration", "length", "runtime")
 WORDS: Final = {
     "impression": "impression impressed impress shown show exposure exposed display displayed served view_item",
@@ -121,8 +122,7 @@ def _interactions(looks: Looks) -> Proposal:
     position = pick("position", lambda field: _named(field, ("position", "rank", "slot"), _is_place), 3.0)
     if position is not None and min(position.numbers) == 0:
         picked.append(Choice("position_from", 0, "the least value is 0", is_sure=True))
-    pick("request_id", lambda field: _named(field, ("request", "slate", "ranking", "recommendation", "impressionid"), lambda one: len(one.values) > 1
-    ), 4.0)  # fmt: skip
+    pick("request_id", lambda field: _named(field, REQUESTS, lambda one: len(one.values) > 1), 4.0)
     needed = {"user": user, "item": item, "time": time}
     return Proposal("interactions", picked, [name for name, field in needed.items() if field is None])
 
