@@ -67,9 +67,7 @@ def import_file(
     settings = settings_of(config=config, broker=broker, prefix=prefix)
     reading = reading_of(file)
     found = format_of(file, reading, mapping=mapping, name=name, kind=kind)
-    separator = getattr(found.shape, "separator", "")
-    if separator or found.columns:
-        reading = reading_of(file, separator=separator, columns=found.columns)
+    reading = found.reading(file, reading)
     there = columns_of(file, reading)
     wanted = None if there is None or found.turns else columns_wanted(found.shape, there, where=file.name)
     sender = None

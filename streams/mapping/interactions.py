@@ -101,6 +101,7 @@ def _finisher(
     named = {values.at(one.names): one.names for one in extras}
     context_of = _context(shape, values, constants.get("context", {}))
     asset_ids, most = constants.get("asset_ids", []), rules.MAX_ID_CHARS
+    is_ms, latest_ms, skew_ms = shape.time_unit == "ms", rules.MAX_TIME_MS, rules.MAX_CLOCK_SKEW_MS
 
     def finish(raw: Any, payload: bytes, timestamp_ms: int, key: bytes | None, headers: Headers) -> Any:
         try:
@@ -119,7 +120,7 @@ def _finisher(
             return _refused(payload, shape.item, AN_ID, item)
         rest, wrong = fixed.copy(), -1
         try:
-            at_ms = as_ms(came)
+            at_ms = came if is_ms and came.__class__ is int and 0 <= came <= latest_ms else as_ms(came)
             for place, at, convert in placed:
                 if (came := found[at]) is not None:
                     wrong = at
@@ -127,20 +128,22 @@ def _finisher(
         except ValueError as error:
             return _refused(payload, named.get(wrong, shape.time), str(error), came)
         event_id = None if id_at < 0 else found[id_at]
-        if event_id is None or event_id == "":
-            event_id = (
-                _derived(payload, timestamp_ms, found if looks_beside else None)
-                if ids is None
-                else ids(payload, timestamp_ms)
-            )
+        if event_id.__class__ is not str:
+            event_id = "" if event_id is None else str(event_id)
+        if not 0 < len(event_id) <= most:
+            if ids is not None:
+                event_id = ids(payload, timestamp_ms)
+            else:
+                event_id = _derived(payload, timestamp_ms, found if looks_beside else None)
         event = Interaction(
-            event_id=event_id if event_id.__class__ is str else str(event_id), user_id=user, item_id=item, action=word,
+            event_id=event_id, user_id=user, item_id=item, action=word,
             occurred_at_ms=at_ms, value=rest[0], dwell_ms=rest[1], completion=rest[2], surface=rest[3],
             request_id=rest[4], position=rest[5], asset_id=rest[6],
             context={} if context_of is None else context_of(found), asset_ids=asset_ids,
         )  # fmt: skip
-        if (reason := check_interaction(event, timestamp_ms)) is not None:
-            return Rejected(payload, readable(f"{reason} - at `{_of(shape.time)}`"), STAGE_RULE)
+        if at_ms - timestamp_ms > skew_ms and timestamp_ms >= 0:
+            reason = f"{check_interaction(event, timestamp_ms)} - at `{_of(shape.time)}`"
+            return Rejected(payload, readable(reason), STAGE_RULE)
         return event
 
     return finish

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import tomllib
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Final, NamedTuple
 
@@ -21,12 +21,14 @@ from streams.mapping.paths import escaped, parse
 from streams.mapping.shapes import InteractionShape, ItemShape, Mappings, Shape, mappings_of, names_of, shape_of
 from streams.replay.mappings import BUILT_IN, MAX_BYTES, EventColumns, ItemColumns, load_mapping
 from streams.replay.row_ids import RowIds
-from streams.replay.rows import Reading, columns_of, first_lines
+from streams.replay.rows import Reading, Rows, columns_of, read_rows, reading_of
 
 Turned = Sequence[Record | Withdrawn] | Rejected | Skipped
 Turn = Callable[[bytes], Turned]
 FORMATS: Final = ("marquee", "cloudevents", "recbole", "gorse", "metarank", "snowplow")
 """Names of formats that are known by themselves; ``marquee`` is the contract's own."""
+LOOKED_AT: Final = 20
+"""Documents whose fields tell what a file is."""
 
 
 class Format(NamedTuple):
@@ -42,11 +44,12 @@ class Format(NamedTuple):
     shape: Shape | None = None
     turns: str = ""
 
-    @property
-    def columns(self) -> tuple[str, ...]:
-        """Names of the columns of a text file without a header line."""
-        own = getattr(self.shape, "columns", [])
-        return snowplow.COLUMNS if self.turns == "snowplow" and not own else tuple(own)
+    def reading(self, path: Path, before: Reading) -> Reading:
+        """How the file is read, now that its format is known."""
+        if self.turns == "snowplow":
+            return Reading("jsonl")  # lines, which become documents below
+        separator, columns = getattr(self.shape, "separator", ""), getattr(self.shape, "columns", [])
+        return reading_of(path, separator=separator, columns=columns) if separator or columns else before
 
     def turn(self, ids: RowIds) -> Turn:
         """How a row becomes records."""
@@ -58,7 +61,11 @@ class Format(NamedTuple):
             found = decode(row, -1)
             return found if isinstance(found, Rejected | Skipped) else (found,)
 
-        return by_shape
+        def by_columns(row: bytes) -> Turned:
+            document = snowplow.document(row)
+            return document if isinstance(document, Rejected) else by_shape(document)
+
+        return by_columns if self.turns == "snowplow" else by_shape
 
 
 def format_of(path: Path, reading: Reading, *, mapping: str | None, name: str | None, kind: str | None) -> Format:
@@ -72,19 +79,38 @@ def format_of(path: Path, reading: Reading, *, mapping: str | None, name: str | 
     """
     if mapping is not None and name not in (None, "snowplow"):
         raise LogFormatError("expected a mapping or a format, got both; leave one out")
-    names = set(columns_of(path, reading) or _fields(path))
+    columns = None if name == "snowplow" else columns_of(path, reading)
+    names = set(columns or ()) if reading.kind in ("parquet", "text") else _fields(path, reading)
     if mapping is not None:
         shape, chosen = _mapped(mapping, kind)
-        return Format(mapping, chosen, shape, turns="snowplow" if name == "snowplow" else "")
+        return Format(mapping, chosen, fitted(shape, names), turns="snowplow" if name == "snowplow" else "")
     if name is None:
-        name = _told(reading, names)
-    found = _known(name, names, kind)
+        name = _told(reading, columns or [], names)
+    found = _known(name, names, kind, is_table=reading.kind in ("parquet", "text"))
     if found is None:
         raise LogFormatError(
             f"expected a file whose shape is known ({', '.join(FORMATS)}), got {path.name} with "
             f"{', '.join(sorted(names)[:20]) or 'no fields'}; `marquee map --sample {path.name}` proposes a mapping"
         )
-    return found
+    return found._replace(shape=fitted(found.shape, names))
+
+
+def fitted(shape: Shape | None, there: Collection[str]) -> Shape | None:
+    """A shape without the optional fields that a file does not have."""
+    if not isinstance(shape, InteractionShape | ItemShape) or not shape.optional:
+        return shape
+    changes: dict[str, Any] = {}
+    for field in msgspec.structs.fields(shape):
+        value = getattr(shape, field.name)
+        if field.type == str | list[str] and names_of(value):
+            tops = {one.steps[0].name for one in map(parse, names_of(value)) if one.steps}
+            if tops and not tops & set(there) and tops <= set(shape.optional):
+                changes[field.name] = ""
+    if changes.get("action") == "":
+        changes["words"] = {}
+    if changes.get("dwell_ms") == "":
+        changes["duration_ms"] = ""
+    return msgspec.structs.replace(shape, **changes)
 
 
 def columns_wanted(shape: Shape | None, there: Sequence[str], *, where: str) -> list[str] | None:
@@ -181,11 +207,11 @@ def _flat(columns: EventColumns | ItemColumns, kind: str) -> Shape:
     return found
 
 
-def _told(reading: Reading, names: set[str]) -> str | None:
+def _told(reading: Reading, columns: Sequence[str], names: set[str]) -> str | None:
     """The format that a file shows by itself."""
     if reading.is_typed:
         return "recbole"
-    if reading.kind == "text" and len(names) == len(snowplow.COLUMNS):
+    if reading.kind == "text" and len(columns) == len(snowplow.COLUMNS):
         return "snowplow"
     if "specversion" in names:
         return "cloudevents"
@@ -196,7 +222,7 @@ def _told(reading: Reading, names: set[str]) -> str | None:
     return "marquee" if "item_id" in names or "user_id" in names else None
 
 
-def _known(name: str | None, names: set[str], kind: str | None) -> Format | None:
+def _known(name: str | None, names: set[str], kind: str | None, *, is_table: bool) -> Format | None:
     if name == "metarank":
         return Format(name, "", turns="metarank")
     if name == "snowplow":
@@ -221,19 +247,19 @@ def _known(name: str | None, names: set[str], kind: str | None) -> Format | None
         log = load_mapping("marquee")
         if chosen == "interactions" and "event_id" not in names:
             return Format(name, chosen, _flat(log.events, "interactions"))
-        if chosen == "items" and log.items is not None and names & {"tags"} and "published_at_ms" not in names:
-            return Format(name, chosen, None)
+        if chosen == "items" and log.items is not None and is_table:
+            return Format(name, chosen, _flat(log.items, "items"))
         return Format(name, chosen, None)
     return None
 
 
-def _fields(path: Path) -> set[str]:
+def _fields(path: Path, reading: Reading) -> set[str]:
     """Names at the top of the first documents of a file."""
     found: set[str] = set()
-    for line in first_lines(path):
+    for row in next(iter(read_rows(path, reading)), Rows(1, ())).values[:LOOKED_AT]:
         try:
-            value = msgspec.json.decode(line.strip().lstrip(b"[").rstrip(b",]"))
-        except msgspec.DecodeError:
+            value = None if isinstance(row, Rejected) else msgspec.json.decode(row)
+        except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
             continue
         if isinstance(value, dict):
             found |= set(value)

@@ -80,7 +80,10 @@ def reading_of(path: Path, *, separator: str = "", columns: Sequence[str] = ()) 
 def columns_of(path: Path, reading: Reading) -> list[str] | None:
     """Names of a table's columns; None for documents."""
     if reading.kind == "parquet":
-        return list(pl.read_parquet_schema(path))
+        try:
+            return list(pl.read_parquet_schema(path))
+        except (pl.exceptions.PolarsError, OSError) as error:
+            raise LogFormatError(f"expected a file that can be read, got {path}: {error}; is it whole?") from error
     if reading.kind != "text":
         return None
     if reading.columns:
@@ -203,8 +206,9 @@ def _documents(path: Path) -> Iterator[Rows]:
             *lines, rest = (rest + block).split(b"\n")
             if len(rest) > 2 * rules.MAX_RECORD_BYTES:
                 rest = rest[: rules.MAX_RECORD_BYTES + 1]
-            yield Rows(first, lines)
-            first += len(lines)
+            if lines:
+                yield Rows(first, lines)
+                first += len(lines)
     if rest:
         yield Rows(first, [rest])
 
@@ -223,11 +227,6 @@ def _array(path: Path) -> Iterator[Rows]:
         raise LogFormatError(f"expected a JSON array in {path}, got: {error}; is it whole?") from error
     for at in range(0, len(entries), AT_ONCE):
         yield Rows(at + 1, [bytes(one) for one in entries[at : at + AT_ONCE]])
-
-
-def first_lines(path: Path, most: int = 20) -> list[bytes]:
-    """The first lines of a file, as far as a block holds them."""
-    return [line for line in _begin(path, BLOCK_BYTES // 8).split(b"\n")[:most] if line.strip()]
 
 
 def _begin(path: Path, size_bytes: int) -> bytes:

@@ -115,8 +115,8 @@ def test_what_cannot_be_mapped_is_a_dead_letter_that_names_the_field(mapped: Map
     origin = origin_of(headers)
     assert origin is not None
     assert origin.topic == mapped.plays
-    told = told_by(mapped, "dlq", "ls")
-    assert told["letters"][0]["refusal"] == 'Expected epoch seconds, got "soon" - at `$.at`'
+    told = told_by(mapped, "dlq", "show", "0/0")
+    assert told["refusal"] == 'Expected epoch seconds, got "soon" - at `$.at`'
 
 
 def test_a_film_is_withdrawn_by_its_own_field(mapped: Mapped) -> None:
