@@ -17,6 +17,8 @@ MAX_VALUES: Final = 2_000
 """Different values of one field that are kept."""
 MAX_CHARS: Final = 256
 """Longer text is no id and no word."""
+NEARLY: Final = 0.95
+"""Share of a sample's values that must be alike: some records are always broken."""
 UNITS: Final = (("s", 1e9, 5e9), ("ms", 1e12, 5e12), ("us", 1e15, 5e15), ("ns", 1e18, 5e18))
 """Units of time, and the numbers that mean 2001 to 2128 in them."""
 
@@ -107,16 +109,17 @@ def look(sample: Iterable[Sampled]) -> Looks:
 
 
 def time_unit_of(field: Field) -> str | None:
-    """The unit in which all values of a field are times of our days; None: they are none."""
+    """The unit in which nearly all values of a field are times of our days; None: they are none."""
     numbers = field.numbers
     if numbers:
         for unit, low, high in UNITS:
-            if all(low <= number <= high for number in numbers):
+            if sum(low <= number <= high for number in numbers) >= NEARLY * len(numbers):
                 return unit
         return None
     if not field.is_only("str") or not field.values:
         return None
-    return "iso" if all(_is_iso(text) for text in list(field.values)[:200]) else None
+    texts = list(field.values)[:200]
+    return "iso" if sum(map(_is_iso, texts)) >= NEARLY * len(texts) else None
 
 
 def words_of(path: str) -> tuple[str, ...]:

@@ -104,7 +104,7 @@ def _interactions(looks: Looks) -> Proposal:
     time = pick("time", lambda field: _of_time(field, looks), 4.0)
     if time is not None:
         unit = time_unit_of(time)
-        picked.append(Choice("time_unit", unit, f"all values are {unit} of our days", is_sure=True))
+        picked.append(Choice("time_unit", unit, f"nearly all values are {unit} of our days", is_sure=True))
     pick("event_id", lambda field: _of_event_id(field, looks), 5.0)
     picked += _actions(looks, taken)
     if not any(one.name in ("action", "rules") for one in picked):
