@@ -26,14 +26,14 @@ from streams.replay.rows import Rows
 SHOWN: Final = 10
 """Bad rows that are kept with their bytes."""
 
-Message = dict[str, Any]
-"""One record for confluent-kafka: value, key and timestamp."""
+Message = tuple[str, bytes | None, int]
+"""One record to send: key, value, and timestamp, UTC epoch ms."""
 
 
 class Sender(Protocol):
     """What an import needs of a producer."""
 
-    def send_all(self, topic: str, messages: list[Message]) -> None:
+    def send_all(self, topic: str, records: list[Message]) -> None:
         """Queue records in order; waits while there is no room."""
 
     def settle(self) -> None:
@@ -106,7 +106,7 @@ def import_rows(
                 continue
             for event in found:
                 kind, message = _message(event)
-                if message["timestamp"] < FIRST_TIME_MS or len(message["value"] or b"") > MAX_RECORD_BYTES:
+                if message[2] < FIRST_TIME_MS or len(message[1] or b"") > MAX_RECORD_BYTES:
                     on_bad(report.note(number, _unfit(message)))
                     break
                 out[kind].append(message)
@@ -124,6 +124,7 @@ def import_rows(
 
 
 _BLANK: Final = Skipped()
+_INTERACTIONS: Final = topics.INTERACTIONS.name
 
 
 def _turned(row: bytes | Rejected, turn: Turn) -> Any:
@@ -135,24 +136,21 @@ def _turned(row: bytes | Rejected, turn: Turn) -> Any:
 def _message(event: Any) -> tuple[str, Message]:
     """The name of an event's topic, and its record."""
     if isinstance(event, Interaction):
-        message = {"value": encode(event), "key": event.user_id, "timestamp": event.occurred_at_ms}
-        return topics.INTERACTIONS.name, message
+        return _INTERACTIONS, (event.user_id, encode(event), event.occurred_at_ms)
     if isinstance(event, Item):
-        return topics.ITEMS.name, {"value": encode(event), "key": event.item_id, "timestamp": FIRST_TIME_MS}
+        return topics.ITEMS.name, (event.item_id, encode(event), FIRST_TIME_MS)
     if isinstance(event, Withdrawn):
-        return topics.ITEMS.name, {"value": None, "key": event.item_id, "timestamp": FIRST_TIME_MS}
-    if isinstance(event, User):
-        return topics.USERS.name, {"value": encode(event), "key": event.user_id, "timestamp": FIRST_TIME_MS}
-    if isinstance(event, Request):
-        return topics.REQUESTS.name, {"value": encode(event), "key": event.user_id, "timestamp": FIRST_TIME_MS}
+        return topics.ITEMS.name, (event.item_id, None, FIRST_TIME_MS)
+    if isinstance(event, User | Request):
+        name = topics.USERS.name if isinstance(event, User) else topics.REQUESTS.name
+        return name, (event.user_id, encode(event), FIRST_TIME_MS)
     raise TypeError(f"expected a record that others write, got {type(event).__name__}")
 
 
 def _unfit(message: Message) -> Rejected:
-    value = message["value"] or b""
-    if message["timestamp"] < FIRST_TIME_MS:
-        reason = (
-            f"expected a time from {FIRST_TIME_MS} ms after 1970 on, got {message['timestamp']}: Kafka takes 0 for now"
-        )
-        return Rejected(value, readable(reason), STAGE_RULE)
-    return Rejected(value, f"expected a record of <= {MAX_RECORD_BYTES} bytes, got {len(value)}", STAGE_SIZE)
+    _, value, at_ms = message
+    kept = value or b""
+    if at_ms < FIRST_TIME_MS:
+        reason = f"expected a time from {FIRST_TIME_MS} ms after 1970 on, got {at_ms}: Kafka takes 0 for now"
+        return Rejected(kept, readable(reason), STAGE_RULE)
+    return Rejected(kept, f"expected a record of <= {MAX_RECORD_BYTES} bytes, got {len(kept)}", STAGE_SIZE)

@@ -10,7 +10,7 @@ import dataclasses
 import logging
 import time
 from collections.abc import Callable, Iterable
-from typing import Any, Final, Protocol
+from typing import Final, Protocol
 
 import confluent_kafka
 import numpy as np
@@ -26,8 +26,8 @@ from streams.transport.refusals import unreachable
 
 CHUNK: Final = 2_000
 """Events between two looks at the clock and at what the broker said."""
-QUEUED_MOST: Final = 60_000
-"""Records that wait for the broker before a further batch waits for them."""
+QUEUED_MOST: Final = 200_000
+"""Records that wait for the broker."""
 METADATA_TIMEOUT_S: Final = 5.0
 FLUSH_TIMEOUT_S: Final = 60.0
 """A broker that takes longer for what is queued is as good as gone."""
@@ -101,7 +101,7 @@ class KafkaSender:
                 "enable.idempotence": is_idempotent,
                 "acks": "all",
                 "linger.ms": 5,
-                "queue.buffering.max.messages": 200_000,
+                "queue.buffering.max.messages": QUEUED_MOST,
                 "delivery.report.only.error": True,
                 "message.timeout.ms": int(FLUSH_TIMEOUT_S * 1_000),
                 # Without idempotence only one request in flight keeps the order through a retry.
@@ -123,7 +123,7 @@ class KafkaSender:
             raise unreachable(self._connection, error.args[0]) from error
         return [name for name in names if name not in there]
 
-    def send(self, topic: str, *, key: str, value: bytes, timestamp_ms: int) -> None:
+    def send(self, topic: str, *, key: str, value: bytes | None, timestamp_ms: int) -> None:
         """Queue one record; waits while the queue is full."""
         while True:
             try:
@@ -134,16 +134,21 @@ class KafkaSender:
             else:
                 return
 
-    def send_all(self, topic: str, messages: list[dict[str, Any]]) -> None:
-        """Queue records (value, key, timestamp) in order; waits while the queue has no room for all of them."""
-        while len(self._producer) > QUEUED_MOST:
+    def send_all(self, topic: str, records: Iterable[tuple[str, bytes | None, int]]) -> None:
+        """Queue records (key, value, timestamp) in order; waits while the queue is full."""
+        produce, note = self._producer.produce, self._note
+        for key, value, timestamp_ms in records:
+            try:
+                produce(topic, value, key, -1, note, timestamp=timestamp_ms)
+            except BufferError:
+                self._wait_for_room()
+                self.send(topic, key=key, value=value, timestamp_ms=timestamp_ms)
+        self.check()
+
+    def _wait_for_room(self) -> None:
+        while len(self._producer) > QUEUED_MOST // 2:
             self._producer.poll(0.05)
             self._raise_failure()
-        queued = self._producer.produce_batch(topic, messages, on_delivery=self._note)
-        if queued < len(messages):  # never among what idempotence has in flight: the queue has room for a batch
-            first = next(str(one["_error"]) for one in messages if "_error" in one)
-            raise DeliveryError(f"expected {len(messages)} records to be queued for {topic}, got {queued}: {first}")
-        self.check()
 
     def check(self) -> None:
         """Look at what the broker said meanwhile."""

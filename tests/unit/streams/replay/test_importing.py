@@ -17,7 +17,7 @@ from streams.errors import LogFormatError
 from streams.replay import rows as reading
 from streams.replay.convert import to_interactions
 from streams.replay.formats import columns_wanted, format_of
-from streams.replay.importing import Report, import_rows
+from streams.replay.importing import Message, Report, import_rows
 from streams.replay.logs import read_log
 from streams.replay.mappings import load_mapping
 from streams.replay.row_ids import RowIds
@@ -41,8 +41,8 @@ class Kept:
     def __init__(self) -> None:
         self.sent: list[tuple[str, str, bytes | None, int]] = []
 
-    def send_all(self, topic: str, messages: list[dict[str, Any]]) -> None:
-        self.sent += [(topic, one["key"], one["value"], one["timestamp"]) for one in messages]
+    def send_all(self, topic: str, records: list[Message]) -> None:
+        self.sent += [(topic, *one) for one in records]
 
     def settle(self) -> None:
         pass
