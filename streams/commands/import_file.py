@@ -81,7 +81,7 @@ def import_file(
     with _bad_rows(bad) as on_bad, _progress(count_rows(file, reading), is_shown=not as_json) as on_progress:
         report = import_rows(
             read_rows(file, reading, wanted=wanted), found.turn(ids), ids, sender, names=settings.topic_names,
-            on_bad=on_bad, on_progress=on_progress,
+            shape=found.shape, on_bad=on_bad, on_progress=on_progress,
         )  # fmt: skip
     if as_json:
         print_json(_plain(report, found.name))

@@ -10,7 +10,9 @@ import dataclasses
 import time
 from collections import Counter
 from collections.abc import Callable, Iterable
-from typing import Any, Final, Protocol
+from typing import Any, Final, NamedTuple, Protocol
+
+import polars as pl
 
 from streams.contract import topics
 from streams.contract.absent import Withdrawn
@@ -18,10 +20,11 @@ from streams.contract.codec import STAGE_RULE, STAGE_SIZE, Rejected, Skipped, en
 from streams.contract.events import Interaction, Item, Request, User
 from streams.contract.explain import readable, without_particulars
 from streams.contract.rules import MAX_RECORD_BYTES
+from streams.replay.columns import Plan, plan
 from streams.replay.convert import FIRST_TIME_MS
 from streams.replay.formats import Turn
 from streams.replay.row_ids import RowIds
-from streams.replay.rows import Rows
+from streams.replay.rows import Rows, documents_of
 
 SHOWN: Final = 10
 """Bad rows that are kept with their bytes."""
@@ -80,37 +83,33 @@ class Report:
 
 def import_rows(
     batches: Iterable[Rows], turn: Turn, ids: RowIds, sender: Sender | None, *, names: dict[str, str],
-    on_bad: Callable[[BadRow], None] = lambda _: None, on_progress: Callable[[int], None] = lambda _: None,
+    shape: object = None, on_bad: Callable[[BadRow], None] = lambda _: None,
+    on_progress: Callable[[int], None] = lambda _: None,
 ) -> Report:  # fmt: skip
     """Send all rows.
 
     Args:
       batches: of a file, in order. turn: see `streams.replay.formats.Format.turn`. ids: those that ``turn`` asks.
       sender: None: nothing is sent, only judged. names: name of a topic in the contract's table -> its full name.
+      shape: what ``turn`` follows, where a table may be taken by whole batches.
       on_bad: told of every refused row. on_progress: told how many rows were read.
 
     Raises:
       DeliveryError: a record was refused by the broker.
     """
     report, started_s = Report(), time.monotonic()
+    take: Plan | None = None
     for rows in batches:
+        if rows.first == 1 and rows.frame is not None:
+            take = plan(shape, rows.frame.schema)
         out: dict[str, list[Message]] = {spec.name: [] for spec in topics.JUDGED}
-        for number, row in enumerate(rows.values, start=rows.first):
-            found = _turned(row, turn)
-            if isinstance(found, Skipped):
-                report.skipped += 1
-                continue
-            ids.position += 1
-            if isinstance(found, Rejected):
-                on_bad(report.note(number, found))
-                continue
-            for event in found:
-                kind, message = _message(event)
-                if message[2] < FIRST_TIME_MS or len(message[1] or b"") > MAX_RECORD_BYTES:
-                    on_bad(report.note(number, _unfit(message)))
-                    break
-                out[kind].append(message)
-        report.rows = rows.first + len(rows.values) - 1
+        one = _Rows(turn, ids, report, out, on_bad)
+        if take is not None and rows.frame is not None:
+            _take_batch(rows, rows.frame, take, one)
+        else:
+            for number, row in enumerate(rows.values, start=rows.first):
+                one.take(number, row)
+        report.rows = rows.first + len(rows) - 1
         for kind, messages in out.items():
             if messages:
                 report.sent[kind] += len(messages)
@@ -121,6 +120,48 @@ def import_rows(
         sender.settle()
     report.elapsed_s = time.monotonic() - started_s
     return report
+
+
+class _Rows(NamedTuple):
+    """Takes rows one by one."""
+
+    turn: Turn
+    ids: RowIds
+    report: Report
+    out: dict[str, list[Message]]
+    on_bad: Callable[[BadRow], None]
+
+    def take(self, number: int, row: bytes | Rejected) -> None:
+        """One row: sent, left out, or refused."""
+        found = _turned(row, self.turn)
+        if isinstance(found, Skipped):
+            self.report.skipped += 1
+            return
+        self.ids.position += 1
+        if isinstance(found, Rejected):
+            self.on_bad(self.report.note(number, found))
+            return
+        for event in found:
+            kind, message = _message(event)
+            if message[2] < FIRST_TIME_MS or len(message[1] or b"") > MAX_RECORD_BYTES:
+                self.on_bad(self.report.note(number, _unfit(message)))
+                return
+            self.out[kind].append(message)
+
+
+def _take_batch(rows: Rows, frame: pl.DataFrame, take: Plan, one: _Rows) -> None:
+    """Rows that are sure as they are, in their order with the others."""
+    batch, ids = take(frame), one.ids
+    one.report.skipped += frame.height - len(batch.places)
+    doubtful = [place for place, sure in zip(batch.places, batch.sure, strict=True) if not sure]
+    documents = iter(documents_of(frame[doubtful]) if doubtful else ())
+    append, has_ids = one.out[_INTERACTIONS].append, batch.has_ids
+    for place, sure, line, user, at_ms in zip(*batch[:5], strict=True):
+        if not sure:
+            one.take(rows.first + place, next(documents))
+            continue
+        append((user, line if has_ids else b'{"event_id":"%b",%b' % (ids(b"", -1).encode(), line[1:]), at_ms))
+        ids.position += 1
 
 
 _BLANK: Final = Skipped()

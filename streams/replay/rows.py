@@ -8,6 +8,7 @@ that only the broken rows are lost, and said.
 from __future__ import annotations
 
 import csv
+import dataclasses
 import gzip
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -30,11 +31,21 @@ SEPARATORS: Final = {".csv": ",", ".tsv": "\t", ".inter": "\t", ".item": "\t", "
 Kind = Literal["parquet", "text", "jsonl", "array"]
 
 
-class Rows(NamedTuple):
-    """Some rows: the number of the first, from 1, and each as a JSON document, or why it is none."""
+@dataclasses.dataclass(frozen=True)
+class Rows:
+    """Some rows: the number of the first, from 1, and either documents or, of a table, a frame."""
 
     first: int
-    values: Sequence[bytes | Rejected]
+    documents: Sequence[bytes | Rejected] = ()
+    frame: pl.DataFrame | None = None
+
+    def __len__(self) -> int:
+        return len(self.documents) if self.frame is None else self.frame.height
+
+    @property
+    def values(self) -> Sequence[bytes | Rejected]:
+        """Each row as a JSON document, or why it is none."""
+        return self.documents if self.frame is None else documents_of(self.frame)
 
 
 class Reading(NamedTuple):
@@ -118,17 +129,17 @@ def count_rows(path: Path, reading: Reading) -> int | None:
     return int(pl.scan_parquet(path).select(pl.len()).collect().item()) if reading.kind == "parquet" else None
 
 
-def _batches(
-    frame: pl.LazyFrame, wanted: Sequence[str] | None, *, renamed: dict[str, str] | None = None
-) -> Iterator[Rows]:
-    chosen = frame if renamed is None else frame.rename(renamed)
-    chosen = chosen if wanted is None else chosen.select(list(wanted))
+def documents_of(frame: pl.DataFrame) -> list[bytes]:
+    """The rows of a frame as JSON documents."""
+    return frame.write_ndjson().encode().splitlines()
+
+
+def _batches(frame: pl.LazyFrame, wanted: Sequence[str] | None) -> Iterator[Rows]:
+    chosen = frame if wanted is None else frame.select(list(wanted))
     first = 1
     for batch in chosen.collect_batches(chunk_size=AT_ONCE, maintain_order=True, lazy=True):
-        told: Any = batch.write_ndjson()
-        lines = (told if isinstance(told, bytes) else told.encode()).splitlines()
-        yield Rows(first, lines)
-        first += len(lines)
+        yield Rows(first, frame=batch)
+        first += batch.height
 
 
 def _text_rows(path: Path, reading: Reading, wanted: Sequence[str] | None) -> Iterator[Rows]:
@@ -141,7 +152,7 @@ def _text_rows(path: Path, reading: Reading, wanted: Sequence[str] | None) -> It
     try:
         for rows in _batches(frame, wanted):
             yield rows
-            done += len(rows.values)
+            done += len(rows)
     except pl.exceptions.ComputeError:
         yield from _patient_rows(path, reading, names, wanted, after=done)
 
