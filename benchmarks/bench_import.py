@@ -9,9 +9,10 @@ from __future__ import annotations
 
 import argparse
 import json
-import os
 import subprocess
 import sys
+import tempfile
+import time
 from pathlib import Path
 from typing import Any, Final, NamedTuple
 
@@ -70,16 +71,30 @@ def imported(running: Engine, file: Path, mapping: Path) -> Imported:
         sys.executable, "-m", "streams.cli", "import", str(file), "--mapping", str(mapping), "--json", "--broker",
         running.connection.bootstrap,
     ]  # fmt: skip
-    process = subprocess.Popen(command, stdout=subprocess.PIPE, env=clean_environment())
-    assert process.stdout is not None
-    told = process.stdout.read()
-    _, status, usage = os.wait4(process.pid, 0)
-    if status:
-        raise RuntimeError(f"the import ended with {os.waitstatus_to_exitcode(status)}; its words are above")
+    with tempfile.TemporaryFile() as out:
+        process = subprocess.Popen(command, stdout=out, env=clean_environment())
+        peak_mib = 0.0
+        while process.poll() is None:
+            peak_mib = max(peak_mib, _anonymous_mib(process.pid))
+            time.sleep(0.02)
+        out.seek(0)
+        told = out.read()
+    if process.returncode:
+        raise RuntimeError(f"the import ended with {process.returncode}; its words are above")
     found = json.loads(told)
     if found["bad"] or found["sent"] != {"interactions.v1": found["rows"]}:
         raise RuntimeError(f"expected every row on the topic, got {found}")
-    return Imported(found["rows"], found["elapsed_s"], usage.ru_maxrss / 1024)
+    return Imported(found["rows"], found["elapsed_s"], peak_mib)
+
+
+def _anonymous_mib(pid: int) -> float:
+    """Memory that a process holds now, MiB, without pages of files, which the system takes back when it likes."""
+    try:
+        status = Path(f"/proc/{pid}/status").read_text()
+    except OSError:
+        return 0.0
+    lines = [line for line in status.splitlines() if line.startswith("RssAnon:")]
+    return int(lines[0].split()[1]) / 1024 if lines else 0.0
 
 
 def main() -> None:

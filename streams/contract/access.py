@@ -95,6 +95,7 @@ ACCESS: Final[dict[str, Access]] = {
         checks=True,
     ),
     "replay": Access(writes=(topics.ITEMS, topics.INTERACTIONS)),
+    "import": Access(writes=topics.JUDGED),
     "dlq": Access(
         reads=(topics.DEAD_LETTERS, topics.ITEMS, topics.USERS), writes=(topics.DEAD_LETTERS, *topics.JUDGED)
     ),
