@@ -34,6 +34,8 @@ COMMANDS: Final = {
     "eval": "Judge the model on an event log, with no broker.",
     "compare": "Judge two configurations on one event log.",
     "replay": "Play an event log into the topics.",
+    "import": "Import a file of any shape into the topics.",
+    "map": "Propose how a topic or file of another shape is read.",
     "verify": "Learn the ledger's steps again and compare the state.",
     "explain": "Why an item stands where it stands in a user's slate.",
     "diff": "What changed in slates between two moments.",
@@ -48,6 +50,8 @@ COMMANDS: Final = {
 
 HIDDEN: Final = frozenset({"worker"})
 """Commands for our own processes."""
+MODULES: Final = {"import": "import_file", "map": "propose_mapping"}
+"""Commands whose names are Python's own words: what their modules and functions are called."""
 
 
 class LazyGroup(click.Group):
@@ -61,7 +65,8 @@ class LazyGroup(click.Group):
         """The command of this name, imported now; None when there is none."""
         if cmd_name not in COMMANDS and cmd_name not in HIDDEN:
             return None
-        command = getattr(importlib.import_module(f"streams.commands.{cmd_name}"), cmd_name)
+        name = MODULES.get(cmd_name, cmd_name)
+        command = getattr(importlib.import_module(f"streams.commands.{name}"), name)
         if not isinstance(command, click.Command):
             raise TypeError(f"expected a click command {cmd_name} in streams/commands/{cmd_name}.py, got {command!r}")
         return command

@@ -16,7 +16,6 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Final, Literal
 
-from streams.contract.topics import TOPICS
 from streams.errors import BrokerError, BrokerRefusedError, MarqueeError, SettingsError, SnapshotError, StoreError
 from streams.settings import Settings
 from streams.store_url import StoreUrl
@@ -259,7 +258,7 @@ def check_broker(settings: Settings) -> list[Finding]:
     connection = connection_of(settings)
     try:
         admin.wait_for_broker(connection, on_wait=lambda _: None, timeout_s=0.0)
-        differences = admin.check_topics(connection, TOPICS, prefix=settings.prefix)
+        differences = admin.check_topics(connection, settings.topics.specs(), prefix=settings.prefix)
     except BrokerRefusedError as error:
         return [Finding(what=ACCESS, verdict="failed", found=str(error), remedy="mend [security] in marquee.toml")]
     except BrokerError as error:

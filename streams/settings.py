@@ -24,6 +24,7 @@ from streams.contract import rules
 from streams.door_settings import DoorSettings
 from streams.errors import SettingsError
 from streams.listen_settings import HOST
+from streams.mapping.shapes import Mappings, mappings_of
 from streams.planner_settings import PlannerSettings
 from streams.registry_settings import RegistrySettings
 from streams.security_settings import SecuritySettings
@@ -45,6 +46,7 @@ from streams.setting_kinds import (
 )
 from streams.speech_settings import SpeechSettings
 from streams.store_url import StoreUrl
+from streams.topic_settings import TopicSettings
 
 FILE_NAME: Final = "marquee.toml"
 PREFIX: Final = "MARQUEE_"
@@ -53,6 +55,8 @@ OTHER_VARIABLES: Final = frozenset({FILE_VARIABLE, "MARQUEE_NO_KAFKA", "MARQUEE_
 """``MARQUEE_*`` variables that are no settings: where the file is; and the test suite's, to go without a
 broker or a browser."""
 ADDRESSES: Final = re.compile(r"[^\s,:/]+:\d{1,5}(,[^\s,:/]+:\d{1,5})*|\[[0-9a-fA-F:]+\]:\d{1,5}")
+TABLES_OF_OTHERS: Final = ("model", "mapping")
+"""Tables without variables, whose names are checked where they are used."""
 MAY_REWATCH: Final = tuple(sorted(rules.ACTION_WORDS - rules.HIDING_ACTIONS))
 
 
@@ -177,6 +181,7 @@ class Settings(Checked):
       snapshot_dir: where snapshots live: a folder or an object store; writable, private to this installation.
       cache_dir: where fetched logs and downloads live; may be deleted at any time.
       text_encoder: what reads the words of the catalogue; "auto" takes MiniLM where its files are.
+      mapping: how records of another shape than the contract's are read.
       model: the learner's own table, not checked here.
     """
 
@@ -199,7 +204,14 @@ class Settings(Checked):
     planner: PlannerSettings = PlannerSettings()  # noqa: RUF009 - an immutable value
     console: ConsoleSettings = ConsoleSettings()  # noqa: RUF009 - an immutable value
     door: DoorSettings = DoorSettings()  # noqa: RUF009 - an immutable value
+    topics: TopicSettings = TopicSettings()  # noqa: RUF009 - an immutable value
+    mapping: Mappings = Mappings()  # noqa: RUF009 - an immutable value
     model: Mapping[str, Any] = dataclasses.field(default_factory=lambda: MappingProxyType({}))
+
+    @property
+    def topic_names(self) -> dict[str, str]:
+        """Name of each topic in the contract's table -> its full name on the broker."""
+        return self.topics.names(self.prefix)
 
     @property
     def logs_dir(self) -> Path:
@@ -256,6 +268,8 @@ def _build(cls: type[T], values: Mapping[str, Any], environ: Mapping[str, str], 
     for field in dataclasses.fields(cls):
         if field.name == "model":
             given["model"] = MappingProxyType(dict(values.get("model", {})))
+        elif field.name == "mapping":
+            given["mapping"] = mappings_of(values.get("mapping", {}), where=f"[mapping] in {file}")
         elif isinstance(field.default, Checked):
             inner = values.get(field.name, {})
             given[field.name] = _build(type(field.default), inner, environ, file=file, table=field.name)
@@ -311,7 +325,7 @@ def _refuse_unknown(cls: type[Checked], tables: Mapping[str, Any], environ: Mapp
     for field in dataclasses.fields(cls):
         names.add(field.name)
         default = field.default
-        if (isinstance(default, Checked) or field.name == "model") and not isinstance(
+        if (isinstance(default, Checked) or field.name in TABLES_OF_OTHERS) and not isinstance(
             tables.get(field.name, {}), Mapping
         ):
             raise SettingsError(
@@ -322,7 +336,7 @@ def _refuse_unknown(cls: type[Checked], tables: Mapping[str, Any], environ: Mapp
             variables |= {variable_of(field.name, name) for name in inner}
             for name in tables.get(field.name, {}):
                 _known(name, inner, f"a setting of [{field.name}] in {file}")
-        elif field.name != "model":
+        elif field.name not in TABLES_OF_OTHERS:
             variables.add(variable_of("", field.name))
     for name in tables:
         _known(name, names, f"a setting or table in {file}")

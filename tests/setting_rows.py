@@ -12,7 +12,7 @@ from models.recommend.state import ModelConfig
 from models.recommend.towers import TowerConfig
 from models.recommend.training import TrainingConfig
 from streams.setting_kinds import KIND, Checked, Secret
-from streams.settings import Settings, variable_of
+from streams.settings import TABLES_OF_OTHERS, Settings, variable_of
 
 MODEL_TABLES: dict[str, type[Any]] = {
     "model": ModelConfig,
@@ -34,7 +34,7 @@ def setting_rows() -> dict[str, list[list[str]]]:
     for field in dataclasses.fields(Settings):
         if isinstance(field.default, Checked):
             tables[field.name] = [_row(inner, field.name) for inner in dataclasses.fields(type(field.default))]
-        elif field.name != "model":
+        elif field.name not in TABLES_OF_OTHERS:
             tables[""].append(_row(field, ""))
     return tables
 

@@ -210,6 +210,7 @@ def cell_words(text: str) -> list[str]:
         "[speech]",
         "[console]",
         "[door]",
+        "[topics]",
     ],
 )
 def test_each_setting_is_documented(title: str) -> None:
@@ -222,7 +223,7 @@ def test_each_setting_is_documented(title: str) -> None:
 def test_every_table_of_settings_has_its_section() -> None:
     assert set(setting_rows()) == {
         "", "security", "registry", "trainer", "recommender", "slates", "planner", "studio", "speech", "console",
-        "door",
+        "door", "topics",
     }  # fmt: skip
 
 
@@ -292,7 +293,7 @@ def needs_arguments(name: str) -> bool:
     command = cli.marquee.get_command(click.Context(cli.marquee), name)
     if isinstance(command, click.Group):
         return True
-    return command is not None and any(isinstance(one, click.Argument) and one.required for one in command.params)
+    return command is not None and any(one.required for one in command.params)
 
 
 def test_exit_codes_are_the_code_s() -> None:

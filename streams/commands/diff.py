@@ -56,7 +56,7 @@ def diff(
     pasts: list[Past] = []
     for each, word, is_other in ((settings, first, False), (other, second, config_b is not None)):
         with progress(f"rebuilding {word}", is_shown=not as_json) as heard:
-            moment = Moment.parse(word, prefix=each.prefix)
+            moment = Moment.parse(word, prefix=each.prefix, names=each.topic_names)
             start = 0 if is_other else None  # another configuration shares no snapshot
             built = rebuild(each, moment, start=start, accepts_other=is_other, compares=False, heard=heard)
             pasts.append(recommender_at(each, built))

@@ -12,6 +12,7 @@ from streams.commands.where import SINCE, WHERE
 
 if TYPE_CHECKING:
     from streams.cores.redrive import Letter, Verdict
+    from streams.roles.letters import Desk
     from streams.settings import Settings
     from streams.transport.connection import Connection
 
@@ -61,9 +62,8 @@ def ls(
     from streams.roles.letters import letters_in
 
     settings, connection = _reached(config, broker, prefix)
-    found = [
-        one for one in letters_in(connection, prefix=settings.prefix) if redrive.matches(one, where, since_ms=since)
-    ]
+    every = letters_in(connection, prefix=settings.prefix, desk=_desk(settings))
+    found = [one for one in every if redrive.matches(one, where, since_ms=since)]
     counts = redrive.count_kinds(found)
     shown = found[-limit:] if limit else []
     if as_json:
@@ -82,12 +82,12 @@ def ls(
 def show(letter_id: str, raw: bool, config: Path | None, broker: str | None, prefix: str | None, as_json: bool) -> None:
     """Show the letter ID whole: its headers, why it was refused, what this version says of it, and its bytes."""
     from streams.cores import redrive
-    from streams.roles.letters import one_letter, origins_of, place_of
+    from streams.roles.letters import one_letter, place_of
 
     place_of(letter_id)
     settings, connection = _reached(config, broker, prefix)
     read = one_letter(connection, letter_id, prefix=settings.prefix)
-    (letter,) = redrive.letters_of([read], redrive.judge_of(origins_of(settings.prefix)))
+    (letter,) = redrive.letters_of([read], _desk(settings).judge())
     value = read.value or b""
     if raw:
         click.get_binary_stream("stdout").write(value)
@@ -162,14 +162,15 @@ def redrive(
     settings, connection = _reached(config, broker, prefix)
     mended = {} if value_file is None else {letter_ids[0]: value_file.read_bytes()}
     at_ms = time.time_ns() // 1_000_000 if now else None
-    names = shell.origins_of(settings.prefix)
+    desk = _desk(settings)
+    names = desk.origins
     found = [
         letter
-        for letter in shell.letters_in(connection, prefix=settings.prefix, at_ms=at_ms, mended=mended)
+        for letter in shell.letters_in(connection, prefix=settings.prefix, desk=desk, at_ms=at_ms, mended=mended)
         if core.matches(letter, where, since_ms=since, ids=letter_ids)
     ]
     _refuse_missing(letter_ids, found, shell.topic_of(settings.prefix))
-    newest = shell.newest_in(connection, core.keys_to_look_up(found, names), prefix=settings.prefix)
+    newest = shell.newest_in(connection, core.keys_to_look_up(found, names), prefix=settings.prefix, desk=desk)
     verdicts = [core.plan(letter, names, newest, most=most, again=again) for letter in found]
     ready = [letter for letter, verdict in zip(found, verdicts, strict=True) if verdict == "ready"]
     sent = 0
@@ -181,6 +182,12 @@ def redrive(
         print_json({"ready": len(ready), "redriven": sent, "is_dry_run": not yes, "letters": rows})
         return
     _print_verdicts(found, verdicts, sent=sent, yes=yes)
+
+
+def _desk(settings: Settings) -> Desk:
+    from streams.roles.letters import Desk
+
+    return Desk.of(settings.prefix, settings.topics, settings.mapping)
 
 
 def _reached(config: Path | None, broker: str | None, prefix: str | None) -> tuple[Settings, Connection]:

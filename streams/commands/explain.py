@@ -41,7 +41,7 @@ def explain(
     from streams.roles.past import recommender_at
     from streams.roles.rebuild import rebuild
 
-    moment = Moment.parse(as_of, prefix=settings.prefix)
+    moment = Moment.parse(as_of, prefix=settings.prefix, names=settings.topic_names)
     with progress("rebuilding", is_shown=not as_json) as heard:
         past = recommender_at(settings, rebuild(settings, moment, compares=False, heard=heard))
     made = past.recommender

@@ -68,6 +68,25 @@ def read_named_log(log: str, *, settings: Settings, mapping: str | None) -> Even
     return read_log(path, mapping=None if mapping is None else load_mapping(mapping))
 
 
+def refuse_topics_of_others(settings: Settings) -> None:
+    """For what writes events in the contract's shape: such records have no place on topics that others write.
+
+    Raises:
+      SettingsError: the configuration reads interactions or items from such topics.
+    """
+    from streams.errors import SettingsError
+    from streams.mapping.shapes import InteractionShape, ItemShape
+
+    theirs = [name for name in (settings.topics.interactions, settings.topics.items) if name]
+    shapes = [settings.mapping.interactions, settings.mapping.items]
+    if theirs or any(isinstance(shape, InteractionShape | ItemShape) for shape in shapes):
+        raise SettingsError(
+            f"expected to write records of the contract's own shape, got a configuration that reads "
+            f"{', '.join(theirs) or 'its topics'} in another; use a --config without [topics] and [mapping], and a "
+            "--prefix of its own"
+        )
+
+
 def print_json(result: object) -> None:
     """One JSON object on one line of the standard output; dataclasses become objects, paths text."""
     click.echo(json.dumps(result, default=_plain, ensure_ascii=False))

@@ -66,7 +66,7 @@ def _past_slate(
     from streams.roles.past import recommender_at
     from streams.roles.rebuild import rebuild
 
-    moment = Moment.parse(as_of, prefix=settings.prefix)
+    moment = Moment.parse(as_of, prefix=settings.prefix, names=settings.topic_names)
     with progress("rebuilding", is_shown=is_shown) as heard:
         rebuilt = rebuild(settings, moment, compares=False, heard=heard)
         past = recommender_at(settings, rebuilt)

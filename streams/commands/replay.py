@@ -16,6 +16,7 @@ from streams.commands.options import (
     mapping_option,
     print_json,
     read_named_log,
+    refuse_topics_of_others,
     settings_of,
 )
 
@@ -58,6 +59,7 @@ def replay(
     from streams.replay.player import play
 
     settings = settings_of(config=config, broker=broker, prefix=prefix)
+    refuse_topics_of_others(settings)
     pace = Pace.parse(rate)
     events = read_named_log(log, settings=settings, mapping=mapping)
     if limit is not None:

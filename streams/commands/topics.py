@@ -10,7 +10,9 @@ import click
 from streams.commands.options import broker_options, json_option, print_json, settings_of
 
 if TYPE_CHECKING:
+    from streams.settings import Settings
     from streams.transport.admin import TopicDifference
+    from streams.transport.connection import Connection
 
 
 @click.command(epilog="Example: marquee topics create --broker 127.0.0.1:9092 --partitions 12")
@@ -39,24 +41,24 @@ def topics(
     Topics that are there are never changed. Exits with 1 when a topic is missing or Marquee can't run with it as it is.
     """
     from streams.connect import connection_of
-    from streams.contract.topics import TOPICS, topic_name
     from streams.transport import admin
 
     settings = settings_of(config=config, broker=broker, prefix=prefix)
     connection = connection_of(settings)
     admin.wait_for_broker(connection, on_wait=click.echo, timeout_s=0.0)
     created: list[str] = []
+    specs = settings.topics.specs()
     if action == "create":
         created = admin.create_topics(
             connection,
-            TOPICS,
+            specs,
             prefix=settings.prefix,
-            user_partitions=partitions,
+            user_partitions=partitions or _partitions_of_theirs(settings, connection),
             replication=-1 if replication is None else replication,
         )
-    names = [topic_name(settings.prefix, spec.name) for spec in TOPICS]
+    names = [spec.named(settings.prefix) for spec in specs]
     found = admin.find_topics(connection, names)
-    differences = admin.compare(TOPICS, found, prefix=settings.prefix)
+    differences = admin.compare(specs, found, prefix=settings.prefix)
     rows: list[dict[str, Any]] = [
         {
             "topic": name,
@@ -66,13 +68,24 @@ def topics(
             "cleanup": found[name].config.get("cleanup.policy") if name in found else None,
             "retention_ms": found[name].config.get("retention.ms") if name in found else None,
         }
-        for name, spec in zip(names, TOPICS, strict=True)
+        for name, spec in zip(names, specs, strict=True)
     ]
     if as_json:
         print_json({"broker": settings.broker, "created": created, "topics": rows, "differences": differences})
     else:
         _print_table(rows, created, differences)
     return int(any(one.is_fatal for one in differences))
+
+
+def _partitions_of_theirs(settings: Settings, connection: Connection) -> int | None:
+    """As many as a topic of interactions that is read in place has: a user's topics meet in one process."""
+    from streams.transport import admin
+
+    name = settings.topics.interactions
+    if not name:
+        return None
+    found = admin.find_topics(connection, [name])
+    return found[name].partitions if name in found else None
 
 
 def _print_table(rows: list[dict[str, Any]], created: list[str], differences: list[TopicDifference]) -> None:

@@ -19,6 +19,7 @@ from streams.console.live import Live
 from streams.console.past import Past, PastError
 from streams.console.watching import Watching
 from streams.contract import rules, topics
+from streams.contract.events import Interaction
 from streams.cores import redrive
 from streams.errors import DeadLetterError
 from streams.roles import letters
@@ -119,7 +120,11 @@ class Api:
         def look() -> dict[str, Any]:
             title = self._watching.catalogue.title
             slate, slates = lookups.newest_slate(connection, names[topics.SLATES.name], user_id)
-            events, looked = lookups.history_of(connection, names[topics.INTERACTIONS.name], user_id, most=HISTORY)
+            is_ours = self._watching.mapping.interactions is None
+            events, looked = lookups.history_of(
+                connection, names[topics.INTERACTIONS.name], user_id, most=HISTORY,
+                decode=None if is_ours else self._watching.decoders[Interaction],
+            )  # fmt: skip
             return {
                 "user_id": user_id,
                 "slate": None if slate is None else lookups.plain_slate(slate, title),
@@ -203,8 +208,8 @@ class Api:
     async def letters(self, request: web.Request) -> web.Response:
         """Dead letters, the newest first, counted by reason."""
         words = text_asked(request, "words", default="")
-        connection, prefix = self._watching.connection, self._watching.prefix
-        found = await self._in_turn(lambda: letters.letters_in(connection, prefix=prefix))
+        connection, prefix, desk = self._watching.connection, self._watching.prefix, self._watching.desk
+        found = await self._in_turn(lambda: letters.letters_in(connection, prefix=prefix, desk=desk))
         wanted = [one for one in found if redrive.matches(one, [("reason", words)] if words else [])]
         counts = redrive.count_kinds(wanted)
         return answer({
@@ -225,7 +230,7 @@ class Api:
             read = await self._in_turn(lambda: letters.one_letter(connection, letter_id, prefix=prefix))
         except DeadLetterError as error:
             raise AskError(404, str(error)) from None
-        (found,) = redrive.letters_of([read], redrive.judge_of(letters.origins_of(prefix)))
+        (found,) = redrive.letters_of([read], self._watching.desk.judge())
         value = (read.value or b"")[:SHOWN_BYTES]
         headers = [(name, (text or b"").decode("utf-8", "backslashreplace")) for name, text in read.headers]
         return answer({

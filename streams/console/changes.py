@@ -74,12 +74,13 @@ async def redrive_letters(watching: Watching, wish: RedriveWish) -> dict[str, An
     for one in wish.ids:
         letters.place_of(one)
     connection, prefix = watching.connection, watching.prefix
-    names = letters.origins_of(prefix)
+    desk = watching.desk
+    names = desk.origins
 
     def plan() -> list[tuple[redrive.Letter, redrive.Verdict]]:
         asked = set(wish.ids)
-        found = [one for one in letters.letters_in(connection, prefix=prefix) if one.id in asked]
-        newest = letters.newest_in(connection, redrive.keys_to_look_up(found, names), prefix=prefix)
+        found = [one for one in letters.letters_in(connection, prefix=prefix, desk=desk) if one.id in asked]
+        newest = letters.newest_in(connection, redrive.keys_to_look_up(found, names), prefix=prefix, desk=desk)
         return [(one, redrive.plan(one, names, newest, most=MOST_REDRIVES, again=wish.again)) for one in found]
 
     planned = await asyncio.to_thread(plan)

@@ -11,7 +11,7 @@ from typing import Any, Final, NamedTuple
 import msgspec
 from aiokafka.partitioner import murmur2
 
-from streams.contract.codec import Rejected, decoder
+from streams.contract.codec import Decode, Rejected, decoder
 from streams.contract.events import Interaction, ItemState, Slate
 from streams.transport.connection import Connection
 from streams.transport.whole import edges_of, read_whole
@@ -68,11 +68,33 @@ def newest_slate(connection: Connection, topic: str, user_id: str) -> tuple[Slat
     return None if isinstance(slate, Rejected) else slate, found.looked
 
 
-def history_of(connection: Connection, topic: str, user_id: str, *, most: int) -> tuple[list[Interaction], int]:
-    """A user's newest interactions, newest first, and how many records were looked through."""
+def history_of(
+    connection: Connection, topic: str, user_id: str, *, most: int, decode: Decode | None = None
+) -> tuple[list[Interaction], int]:
+    """A user's newest interactions, newest first, and how many records were looked through.
+
+    ``decode``: of a topic of another shape, whose key may be anything: the end of each partition is looked through.
+    """
+    if decode is not None:
+        return _mapped_history(connection, topic, user_id, most=most, decode=decode)
     found = newest_of(connection, topic, user_id, keep=most)
     events = [_INTERACTION(value, -1) for _, _, value in reversed(found.records) if value is not None]
     return [one for one in events if not isinstance(one, Rejected)], found.looked
+
+
+def _mapped_history(
+    connection: Connection, topic: str, user_id: str, *, most: int, decode: Decode
+) -> tuple[list[Interaction], int]:
+    edges = edges_of(connection, [topic])
+    first = {partition: max(start, end - WINDOWS[0]) for (_, partition), (start, end) in edges.items()}
+    events: list[Interaction] = []
+    for message in read_whole(connection, topic, first=first):
+        value, key, headers = _bytes(message.value()), _bytes(message.key()), message.headers()
+        event = None if value is None else decode(value, message.timestamp()[1], key, headers)  # type: ignore[arg-type]
+        if isinstance(event, Interaction) and event.user_id == user_id:
+            events.append(event)
+    events.sort(key=lambda one: one.occurred_at_ms, reverse=True)
+    return events[:most], sum(end - first[partition] for (_, partition), (_, end) in edges.items())
 
 
 def state_of(connection: Connection, topic: str, item_id: str) -> ItemState | None:

@@ -54,7 +54,10 @@ def app_of(settings: Settings, watching: Watching, *, config: Path | None = None
 
 
 async def _serve(settings: Settings, connection: Connection, config: Path | None) -> None:
-    watching = Watching(connection, prefix=settings.prefix, content_prefix=settings.console.content_prefix)
+    watching = Watching(
+        connection, prefix=settings.prefix, content_prefix=settings.console.content_prefix, own=settings.topics,
+        mapping=settings.mapping,
+    )  # fmt: skip
     app = app_of(settings, watching, config=config)
     runner = web.AppRunner(app, access_log=None, shutdown_timeout=CLOSE_S)
     await runner.setup()

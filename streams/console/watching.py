@@ -22,9 +22,13 @@ from streams.console.content import Content
 from streams.console.tail import A_CHUNK, Tail, text_of
 from streams.contract import topics
 from streams.contract.codec import Rejected, decoder
-from streams.contract.events import AsOf, LedgerRecord, Metric, ModelRef, SnapshotNotice
+from streams.contract.events import AsOf, Item, LedgerRecord, Metric, ModelRef, SnapshotNotice
 from streams.contract.topics import TOPICS, topic_name
 from streams.errors import BrokerError
+from streams.mapping.decoders import as_ours, decoders_of
+from streams.mapping.shapes import Mappings
+from streams.roles.letters import Desk
+from streams.topic_settings import TopicSettings
 from streams.transport.backoff import Backoff
 from streams.transport.broadcast import BroadcastConfig, BroadcastReader
 from streams.transport.connection import Connection
@@ -70,12 +74,19 @@ class Watching:
     Args:
       connection: the broker. prefix: of the topics. content_prefix: of those of content tasks, of assets and of the
         items that they are for, where it is another one; "": it is not.
+      own, mapping: topics of others that are read in place, and the shape of their records.
     """
 
-    def __init__(self, connection: Connection, *, prefix: str, content_prefix: str = "") -> None:
+    def __init__(
+        self, connection: Connection, *, prefix: str, content_prefix: str = "",
+        own: TopicSettings = TopicSettings(), mapping: Mappings = Mappings(),  # noqa: B008 - immutable values
+    ) -> None:  # fmt: skip
         self.connection = connection
         self.prefix = prefix
-        self.names = {spec.name: topic_name(prefix, spec.name) for spec in TOPICS}
+        self.own, self.mapping = own, mapping
+        self.decoders = decoders_of(mapping)
+        self.names = own.names(prefix)
+        self.desk = Desk.of(prefix, own, mapping)
         self.item_names = [self.names[topics.ITEMS.name]]
         if content_prefix:
             self.names |= {spec.name: topic_name(content_prefix, spec.name) for spec in CONTENT}
@@ -227,5 +238,9 @@ class Watching:
         self._reached[chunk.source] = chunk.next_offset
         self.tail.take(chunk.source[0], chunk.records)
         for record in chunk.records:
-            self.catalogue.take(record.key, record.value)
+            if self.mapping.items is None:
+                self.catalogue.take(record.key, record.value)
+            else:
+                key, value = as_ours(self.decoders[Item], record.key, record.value, record.timestamp, record.headers)
+                self.catalogue.take(key, value)
         await asyncio.sleep(0)

@@ -4,11 +4,12 @@
 topics.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final, Literal, NamedTuple
 
 from streams.contract import topics
-from streams.contract.topics import TOPICS, TopicSpec, topic_name
+from streams.contract.topics import TOPICS, TopicSpec
 
 Operation = Literal["Read", "Write", "Create", "Delete", "Describe", "DescribeConfigs"]
 
@@ -97,6 +98,7 @@ ACCESS: Final[dict[str, Access]] = {
         checks=True,
     ),
     "replay": Access(writes=(topics.ITEMS, topics.INTERACTIONS)),
+    "import": Access(writes=topics.JUDGED),
     "dlq": Access(
         reads=(topics.DEAD_LETTERS, topics.ITEMS, topics.USERS), writes=(topics.DEAD_LETTERS, *topics.JUDGED)
     ),
@@ -109,17 +111,20 @@ def group_name(prefix: str, role: str) -> str:
     return f"{prefix or 'marquee'}-{role}"
 
 
-def rights_of(who: str, prefix: str) -> list[Right]:
-    """The access list of a role or command, least first; nothing else is needed, and nothing less does."""
-    access = ACCESS[who]
-    rights = [Right("topic", topic_name(prefix, spec.name), "Read") for spec in access.reads]
-    rights += [Right("topic", topic_name(prefix, spec.name), "Write") for spec in access.writes]
-    rights += [Right("topic", topic_name(prefix, spec.name), "Delete") for spec in access.deletes]
+def rights_of(who: str, prefix: str, specs: Sequence[TopicSpec] = TOPICS) -> list[Right]:
+    """The access list of a role or command, least first; nothing else is needed, and nothing less does.
+
+    ``specs``: the table, with topics of others in their places.
+    """
+    access, of = ACCESS[who], {spec.name: spec for spec in specs}
+    rights = [Right("topic", of[spec.name].named(prefix), "Read") for spec in access.reads]
+    rights += [Right("topic", of[spec.name].named(prefix), "Write") for spec in access.writes]
+    rights += [Right("topic", of[spec.name].named(prefix), "Delete") for spec in access.deletes]
     if access.checks:
-        names = [topic_name(prefix, spec.name) for spec in TOPICS]
+        names = [spec.named(prefix) for spec in specs]
         rights += [Right("topic", name, what) for name in names for what in ("Describe", "DescribeConfigs")]
     if access.creates:
-        rights += [Right("topic", topic_name(prefix, spec.name), "Create") for spec in TOPICS]
+        rights += [Right("topic", spec.named(prefix), "Create") for spec in specs if not spec.full_name]
     if access.joins_group:
         rights.append(Right("group", group_name(prefix, who), "Read"))
     return rights

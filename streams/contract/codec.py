@@ -6,9 +6,9 @@ own timestamp alone, never on the wall clock or the call stack, so a replay deci
 """
 
 import functools
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Any, Final, TypeVar
+from typing import Any, Final, Protocol, TypeVar
 
 import msgspec
 import numpy as np
@@ -30,6 +30,8 @@ STAGE_RULE: Final = "rule"
 """Each field is fine, but not together, or not at the record's time."""
 
 EventT = TypeVar("EventT", bound=events.Record)
+Headers = Sequence[tuple[str, bytes | None]] | None
+"""A record's headers, as clients give them."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,6 +41,22 @@ class Rejected:
     payload: bytes
     reason: str
     stage: str
+
+
+class Skipped:
+    """What stands for a record that a mapping leaves out on purpose: nothing to learn, and nothing to refuse."""
+
+
+SKIPPED: Final = Skipped()
+
+
+class Decode(Protocol):
+    """Bytes to an event; what stands beside the value matters only to mappings."""
+
+    def __call__(
+        self, payload: bytes, timestamp_ms: int, key: bytes | None = None, headers: Headers = None, /
+    ) -> events.Record | Rejected | Skipped:
+        """The event of a record's value, timestamp (UTC epoch ms, negative if it has none), key and headers."""
 
 
 def decoder(event_type: type[EventT]) -> Callable[[bytes, int], EventT | Rejected]:
@@ -87,11 +105,28 @@ _ENCODER = msgspec.json.Encoder()
 def _build(event_type: type[Any]) -> Callable[[bytes, int], Any]:
     if not (isinstance(event_type, type) and issubclass(event_type, events.Record)):
         raise EventTypeError(f"an event type of streams.contract.events is expected, got {event_type!r}")
-    decode_json = msgspec.json.Decoder(event_type).decode
-    check = CHECKS.get(event_type)
+    return compiled(event_type, msgspec.json.Decoder(event_type).decode, check=CHECKS.get(event_type))
+
+
+def compiled(
+    document: type[Any],
+    decode_json: Callable[[bytes], Any],
+    *,
+    check: Callable[[Any, int], str | None] | None = None,
+    finish: Callable[[Any, bytes, int, bytes | None, Headers], Any] | None = None,
+    leaves_out: Callable[[bytes, int, bytes | None, Headers], bool] | None = None,
+) -> Callable[[bytes, int], Any]:
+    """What every decoder does with somebody's bytes, around a parser of JSON: limits first, and reasons at the end.
+
+    Args:
+      document: what the parser gives, for the reasons.
+      decode_json: the parser, msgspec's. check: a reason against what it gave, by the record's timestamp.
+      finish: makes the event of what the parser gave, or `Rejected`, or `SKIPPED`; without it, that is the event.
+      leaves_out: asked before JSON that is no ``document`` is refused: True: `SKIPPED`.
+    """
     max_bytes, max_nesting, shallow_bytes = rules.MAX_RECORD_BYTES, rules.MAX_NESTING, 2 * rules.MAX_NESTING
 
-    def run(payload: bytes, timestamp_ms: int) -> Any:
+    def run(payload: bytes, timestamp_ms: int, key: bytes | None = None, headers: Headers = None) -> Any:
         size_bytes = len(payload)
         if size_bytes > shallow_bytes:  # a shorter value cannot open and close more levels than are allowed
             if size_bytes > max_bytes:
@@ -107,7 +142,9 @@ def _build(event_type: type[Any]) -> Callable[[bytes, int], Any]:
                 payload.decode()  # msgspec looks only into the fields that it knows
             event = decode_json(payload)
         except msgspec.ValidationError as error:
-            return Rejected(payload, explain(event_type, payload, str(error)), STAGE_SCHEMA)
+            if leaves_out is not None and leaves_out(payload, timestamp_ms, key, headers):
+                return SKIPPED
+            return Rejected(payload, explain(document, payload, str(error)), STAGE_SCHEMA)
         except msgspec.DecodeError as error:
             if payload[:1] == b"\0":
                 return run_framed(payload, timestamp_ms)
@@ -122,7 +159,7 @@ def _build(event_type: type[Any]) -> Callable[[bytes, int], Any]:
             return Rejected(payload, f"expected <= {max_nesting} nested arrays and objects, got more", STAGE_SYNTAX)
         if check is not None and (reason := check(event, timestamp_ms)) is not None:
             return Rejected(payload, readable(reason), STAGE_RULE)
-        return event
+        return event if finish is None else finish(event, payload, timestamp_ms, key, headers)
 
     def run_framed(payload: bytes, timestamp_ms: int) -> Any:
         """A value behind a registry's header; only what is no JSON gets here, so plain JSON pays nothing."""

@@ -50,7 +50,7 @@ def explain(event_type: type[events.Record], payload: bytes, message: str) -> st
         path, value = _find(event_type, msgspec.json.decode(payload), path, message)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
         return readable(message)
-    came = "" if value is _Absent or ", got " in what else f", got {_shown(value)}"
+    came = "" if value is _Absent or ", got " in what else f", got {shown(value)}"
     return readable(f"{what}{came} - at `${path}`")
 
 
@@ -69,7 +69,8 @@ def without_particulars(reason: str) -> str:
     return re.sub(r"\"[^\"]*\"|\d+", lambda match: '"…"' if match[0][0] == '"' else "#", reason)
 
 
-def _shown(value: object) -> str:
+def shown(value: object) -> str:
+    """A value as a reason shows it: JSON, cut to `MAX_SHOWN_CHARS`."""
     text = msgspec.json.encode(value).decode()
     return text if len(text) <= MAX_SHOWN_CHARS else f"{text[:MAX_SHOWN_CHARS]}... ({len(text)} characters)"
 
@@ -97,7 +98,7 @@ def _find(event_type: type[events.Record], root: Any, path: str, message: str) -
             said += f"[{key}]"
         else:
             key = _culprit(event_type, root, parent, value, message)
-            said += "[...]" if key is None else f"[{_shown(key)}]"
+            said += "[...]" if key is None else f"[{shown(key)}]"
         try:
             parent, value = (value, key), value[key]
         except (KeyError, IndexError, TypeError):

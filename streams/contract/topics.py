@@ -33,6 +33,7 @@ class TopicSpec:
       event_type: what a value decodes to; None: raw bytes.
       user_keyed: must have as many partitions as the other such topics.
       tombstone: what a record without a value means; None: it has no meaning and is skipped.
+      full_name: on the broker, where the topic is somebody else's and is read in place; "": ours, under the prefix.
     """
 
     name: str
@@ -43,6 +44,11 @@ class TopicSpec:
     retention_ms: int = KEEP_FOREVER_MS
     user_keyed: bool = False
     tombstone: str | None = None
+    full_name: str = ""
+
+    def named(self, prefix: str) -> str:
+        """Its full name on the broker."""
+        return self.full_name or topic_name(prefix, self.name)
 
 
 INTERACTIONS: Final = TopicSpec(

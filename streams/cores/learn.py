@@ -15,6 +15,7 @@ from models.recommend.showings import Signals
 from models.recommend.sources import SURFACES
 from models.recommend.state import ModelConfig, State
 from streams.contract import rules
+from streams.contract.absent import Erased, Withdrawn
 from streams.contract.events import Action, Interaction, Item, User
 from streams.cores.contents import Encode, contents, labels_of
 from streams.cores.histories import without_repeats
@@ -22,18 +23,6 @@ from streams.cores.signals import KINDS, outcome_of, outcomes_of, positions_of
 
 ACTION_CODES: Final[dict[str, int]] = {word: code for code, word in enumerate(get_args(Action), start=1)}
 """Code of each action word in histories; part of the saved state, so a new word goes to the end."""
-
-
-class Withdrawn(NamedTuple):
-    """A tombstone on the catalogue."""
-
-    item_id: str
-
-
-class Erased(NamedTuple):
-    """A tombstone on the users."""
-
-    user_id: str
 
 
 Entry = Interaction | Item | Withdrawn | User | Erased

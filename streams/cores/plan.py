@@ -15,6 +15,7 @@ from typing import Any, Final, NamedTuple
 import msgspec
 
 from streams.contract import ids, rules
+from streams.contract.absent import Erased, Withdrawn
 from streams.contract.arms import ItemArms
 from streams.contract.events import (
     Asset,
@@ -31,7 +32,6 @@ from streams.cores.arm_book import NEWS, ArmBook
 from streams.cores.cells import Key, audience_of
 from streams.cores.demand import DAY_MS, Demand
 from streams.cores.event_clock import EventClock
-from streams.cores.learn import Erased, Withdrawn
 from streams.cores.recoveries import Made
 from streams.cores.tracks import Audience, kind_of, name_of, primary
 from streams.cores.wishes import METRIC, Wish, WishRules, wishes_of

@@ -14,7 +14,7 @@ from dataclasses import dataclass, replace
 from typing import Final, Literal, NamedTuple
 
 from streams.contract import topics
-from streams.contract.codec import Rejected, decoder
+from streams.contract.codec import Decode, Rejected, decoder
 from streams.contract.dead_letters import (
     MAX_KEY_BYTES,
     REDRIVE_COUNT,
@@ -26,6 +26,7 @@ from streams.contract.dead_letters import (
     origin_of,
     text_of,
 )
+from streams.contract.events import Record
 from streams.contract.explain import without_particulars
 
 Verdict = Literal["ready", "redriven", "tries", "refused", "cut", "foreign", "superseded", "erased"]
@@ -130,19 +131,24 @@ class Wish(NamedTuple):
 Judge = Callable[[Origin, bytes], str | None]
 
 
-def judge_of(names: Mapping[str, topics.TopicSpec], *, at_ms: int | None = None) -> Judge:
+def judge_of(
+    names: Mapping[str, topics.TopicSpec], *, at_ms: int | None = None,
+    decoder_of: Callable[[type[Record]], Decode] = decoder,  # type: ignore[assignment]
+) -> Judge:  # fmt: skip
     """What this version would say of a letter's bytes: None if it takes them, else the reason.
 
     Args:
       names: full topic names of the installation.
       at_ms: the record timestamp that they will have; None: the origin's.
+      decoder_of: how the configuration reads records of a kind.
     """
 
     def judge(origin: Origin, value: bytes) -> str | None:
         spec = names.get(origin.topic)
         if spec is None or spec.event_type is None:
             return None
-        found = decoder(spec.event_type)(value, origin.timestamp_ms if at_ms is None else at_ms)
+        decode = decoder_of(spec.event_type)
+        found = decode(value, origin.timestamp_ms if at_ms is None else at_ms, origin.key, ())
         return found.reason if isinstance(found, Rejected) else None
 
     return judge
@@ -197,10 +203,16 @@ def keys_of(users: Iterable[str]) -> frozenset[bytes]:
     return frozenset(user.encode() for user in users)
 
 
-def named_in(users: Collection[str]) -> re.Pattern[bytes]:
-    """Finds one of them where a record that cannot be read names its user."""
+def named_in(users: Collection[str], *, fields: Collection[str] = ("user_id",)) -> re.Pattern[bytes]:
+    """Finds one of them where a record that cannot be read names its user.
+
+    ``fields``: names of the field that has the id.
+    """
     spelt = {json.dumps(user, ensure_ascii=ascii).encode() for user in users for ascii in (True, False)}
-    return re.compile(rb'"user_id"\s*:\s*(?:' + b"|".join(map(re.escape, sorted(spelt))) + rb")")
+    ids = [re.escape(one) for one in sorted(spelt)]
+    ids += [re.escape(user.encode()) + rb"(?![0-9.])" for user in sorted(users) if re.fullmatch(r"-?[0-9]+", user)]
+    named = b"|".join(re.escape(json.dumps(field).encode()) for field in sorted(fields))
+    return re.compile(rb"(?:" + named + rb")\s*:\s*(?:" + b"|".join(ids) + rb")")
 
 
 def is_of(read: Read, keys: Collection[bytes], named: re.Pattern[bytes]) -> bool:

@@ -12,8 +12,8 @@ import json
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, Final, NamedTuple
 
+from streams.contract.absent import Erased
 from streams.contract.events import Erasure, Interaction, User
-from streams.cores.learn import Erased
 from streams.transport.merge import Source
 
 DIGEST_BYTES: Final = 16

@@ -26,6 +26,8 @@ from streams.transport.refusals import unreachable
 
 CHUNK: Final = 2_000
 """Events between two looks at the clock and at what the broker said."""
+QUEUED_MOST: Final = 200_000
+"""Records that wait for the broker."""
 METADATA_TIMEOUT_S: Final = 5.0
 FLUSH_TIMEOUT_S: Final = 60.0
 """A broker that takes longer for what is queued is as good as gone."""
@@ -99,7 +101,7 @@ class KafkaSender:
                 "enable.idempotence": is_idempotent,
                 "acks": "all",
                 "linger.ms": 5,
-                "queue.buffering.max.messages": 200_000,
+                "queue.buffering.max.messages": QUEUED_MOST,
                 "delivery.report.only.error": True,
                 "message.timeout.ms": int(FLUSH_TIMEOUT_S * 1_000),
                 # Without idempotence only one request in flight keeps the order through a retry.
@@ -121,7 +123,7 @@ class KafkaSender:
             raise unreachable(self._connection, error.args[0]) from error
         return [name for name in names if name not in there]
 
-    def send(self, topic: str, *, key: str, value: bytes, timestamp_ms: int) -> None:
+    def send(self, topic: str, *, key: str, value: bytes | None, timestamp_ms: int) -> None:
         """Queue one record; waits while the queue is full."""
         while True:
             try:
@@ -131,6 +133,22 @@ class KafkaSender:
                 self._raise_failure()
             else:
                 return
+
+    def send_all(self, topic: str, records: Iterable[tuple[str, bytes | None, int]]) -> None:
+        """Queue records (key, value, timestamp) in order; waits while the queue is full."""
+        produce, note = self._producer.produce, self._note
+        for key, value, timestamp_ms in records:
+            try:
+                produce(topic, value, key, -1, note, timestamp=timestamp_ms)
+            except BufferError:
+                self._wait_for_room()
+                self.send(topic, key=key, value=value, timestamp_ms=timestamp_ms)
+        self.check()
+
+    def _wait_for_room(self) -> None:
+        while len(self._producer) > QUEUED_MOST // 2:
+            self._producer.poll(0.05)
+            self._raise_failure()
 
     def check(self) -> None:
         """Look at what the broker said meanwhile."""

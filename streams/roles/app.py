@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 from streams.connect import connection_of
-from streams.contract.topics import ERASURES, TOPICS, topic_name
+from streams.contract.topics import ERASURES, topic_name
 from streams.durability.stores import wait_for_store
 from streams.errors import DurabilityError, ErasureError, StoreUnavailableError, TopicMismatchError
 from streams.roles.supervisor import Supervisor
@@ -92,7 +92,9 @@ def run(roles: Sequence[str], settings: Settings, *, config: Path | None, say: C
 
     connection = connection_of(settings)
     admin.wait_for_broker(connection, on_wait=say)
-    wrong = [one for one in admin.check_topics(connection, TOPICS, prefix=settings.prefix) if one.is_fatal]
+    wrong = [
+        one for one in admin.check_topics(connection, settings.topics.specs(), prefix=settings.prefix) if one.is_fatal
+    ]
     if wrong:
         raise TopicMismatchError(
             "the topics are not as the engine needs them: "

@@ -18,11 +18,14 @@ from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any, Final
 
+from streams.contract.topics import ITEMS
 from streams.cores import catalogue_copy
 from streams.cores.serving import Serving
 from streams.durability import snapshots
 from streams.durability.snapshots import SnapshotRef
 from streams.errors import SnapshotError
+from streams.mapping.decoders import digest_of
+from streams.settings import Settings
 from streams.transport.merge import Source
 
 FORMAT: Final = 1
@@ -31,6 +34,12 @@ MOST_AGE_S: Final = 12 * 3600
 KEEP: Final = 2
 
 log = logging.getLogger(__name__)
+
+
+def installation_of(settings: Settings) -> tuple[str, ...]:
+    """What tells one catalogue from another: the broker, the topic's name, and how its records are read."""
+    told = (settings.broker, settings.topic_names[ITEMS.name])
+    return told if settings.mapping.items is None else (*told, digest_of(settings.mapping))
 
 
 class CatalogueDisk:

@@ -2,52 +2,71 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from typing import Any, Final
+from collections.abc import Sequence
+from typing import Any, Final, NamedTuple
+
+from confluent_kafka import Message
 
 from streams.contract import topics
-from streams.contract.codec import Rejected, decoder
+from streams.contract.absent import Erased, Withdrawn
+from streams.contract.codec import Decode, Rejected, Skipped
 from streams.contract.dead_letters import Origin, dead_letter, redrive_of
 from streams.contract.events import Interaction, Item, Record, User
-from streams.cores.learn import Entry, Erased, Withdrawn
+from streams.cores.learn import Entry
 from streams.durability.erasures import LEFT_OUT, NONE, Erasures, LeftOut
+from streams.mapping.decoders import PLAIN, Decoders
 from streams.transport.merge import UNTIMED, Source, Stamped
 from streams.transport.publish import Out
 
-Decode = Callable[[bytes, int], Record | Rejected]
 
-DECODERS: Final[dict[type[Record], Decode]] = {kind: decoder(kind) for kind in (Interaction, Item, User)}
+class Taken(NamedTuple):
+    """What records came to: an entry each, what to publish, and how many a mapping left out."""
+
+    entries: list[Entry | None]
+    letters: list[Out]
+    skipped: int = 0
 
 
 def entries_of(
-    records: Any, kind: type[Record], *, dead_letters: str | None, erasures: Erasures = NONE
-) -> tuple[list[Entry | None], list[Out]]:
+    records: Any, kind: type[Record], *, dead_letters: str | None, erasures: Erasures = NONE,
+    decoders: Decoders = PLAIN,
+) -> Taken:  # fmt: skip
     """One entry a record, in order: None where there is nothing to learn, `LEFT_OUT` where a user was forgotten.
 
     Args:
       records: aiokafka's ``ConsumerRecord`` of one partition.
       kind: what the topic carries. dead_letters: full name of the topic for what is refused; None: it has its letters.
-      erasures: who was forgotten: nothing of theirs is refused either.
+      erasures: who was forgotten: nothing of theirs is refused either. decoders: how the configuration reads records.
 
     Returns:
       The entries, and what to publish: a dead letter for each refused record.
     """
-    decode = DECODERS[kind]
+    decode = decoders[kind]
     entries: list[Entry | None] = []
     letters: list[Out] = []
+    skipped = 0
     for record in records:
         if record.value is None:
             entries.append(_tombstone(kind, record.key))
             continue
-        entry = decode(record.value, record.timestamp)
-        if isinstance(entry, Rejected):
+        entry = decode(record.value, record.timestamp, record.key, record.headers)
+        if isinstance(entry, Rejected | Skipped):
             is_left_out = bool(erasures) and _is_erased(record, erasures)
             entries.append(LEFT_OUT if is_left_out else None)  # type: ignore[arg-type]
-            if dead_letters is not None and not is_left_out:
+            if isinstance(entry, Skipped):
+                skipped += 1
+            elif dead_letters is not None and not is_left_out:
                 letters.append(letter_for(entry, record, topic=dead_letters))
         else:
             entries.append(entry)  # type: ignore[arg-type]
-    return erasures.without(entries, records), letters
+    return Taken(erasures.without(entries, records), letters, skipped)
+
+
+def decode_message(decode: Decode, message: Message) -> Any:
+    """What a record as librdkafka gives it decodes to; it has a value."""
+    key, headers = message.key(), message.headers()
+    value: Any = message.value()
+    return decode(bytes(value), message.timestamp()[1], None if key is None else bytes(key), headers)  # type: ignore[arg-type]
 
 
 def stamped(

@@ -20,8 +20,8 @@ import numpy as np
 from models.recommend.state import to_arrays
 from streams.connect import connection_of
 from streams.contract import codec, topics
+from streams.contract.codec import Decode
 from streams.contract.events import Erasure, Interaction, User
-from streams.contract.topics import topic_name
 from streams.durability import snapshots
 from streams.durability.erasure_log import read_erasures
 from streams.durability.erasures import NONE, Erasures, digest_of
@@ -30,7 +30,8 @@ from streams.durability.ledger_log import read_ledger
 from streams.durability.manifest import entries_of
 from streams.durability.snapshots import SnapshotRef
 from streams.errors import ErasureError
-from streams.roles.decoding import DECODERS
+from streams.mapping.decoders import decoders_of, user_fields
+from streams.roles.decoding import decode_message
 from streams.roles.letters import erase_letters
 from streams.roles.moments import Moment
 from streams.roles.proof import Proof, clean_hash
@@ -86,7 +87,7 @@ def erase_from_serving(settings: Settings, user_ids: Collection[str]) -> int:
     connection = connection_of(settings)
     require_answer(connection)
     at_ms = time.time_ns() // 1_000_000
-    topic = topic_name(settings.prefix, topics.USERS.name)
+    topic = settings.topic_names[topics.USERS.name]
     outs = [Out(topic=topic, key=user.encode(), value=None, timestamp_ms=at_ms) for user in sorted(set(user_ids))]
     asyncio.run(send_all(connection, outs))
     return at_ms
@@ -106,7 +107,7 @@ def forget(
     users = frozenset(user_ids)
     until_ms = erase_from_serving(settings, users)
     say("serving forgets at once; reading the log for what is theirs")
-    names = {spec.name: topic_name(settings.prefix, spec.name) for spec in topics.TOPICS}
+    names = settings.topic_names
     earlier = read_erasures(connection, names[topics.ERASURES.name])
     inputs = [names[topics.INTERACTIONS.name], names[topics.USERS.name]]
     edges = edges_of(connection, inputs)
@@ -141,7 +142,9 @@ def forget(
             "that the trainer finds a snapshot without all of them"
         )
     _take_back_states(settings, built)
-    letters = asyncio.run(erase_letters(connection, users, prefix=settings.prefix))
+    letters = asyncio.run(
+        erase_letters(connection, users, prefix=settings.prefix, fields=user_fields(settings.mapping))
+    )
     return Forgotten(
         users=len(users), interactions=seen.interactions, letters=letters, from_step=built.start, step=built.step,
         state_hash=found, proof=proof,
@@ -157,9 +160,10 @@ def records_of(settings: Settings, users: Collection[str] | None, *, without: Er
     offsets: dict[Source, list[int]] = {}
     count = 0
     for spec in (topics.INTERACTIONS, topics.USERS):
-        topic = topic_name(settings.prefix, spec.name)
+        topic = settings.topic_names[spec.name]
+        decode = decoders_of(settings.mapping)[Interaction if spec is topics.INTERACTIONS else User]
         for message in read_whole(connection, topic):
-            user_id, is_interaction = _user_of(message, spec)
+            user_id, is_interaction = _user_of(message, decode)
             if users is not None and user_id not in users:
                 continue
             source, offset, at_ms = (topic, message.partition() or 0), message.offset() or 0, message.timestamp()[1]
@@ -181,11 +185,11 @@ def _refuse_expired(edges: Mapping[Source, tuple[int, int]], topic: str) -> None
         )
 
 
-def _user_of(message: Any, spec: topics.TopicSpec) -> tuple[str, bool]:
+def _user_of(message: Any, decode: Decode) -> tuple[str, bool]:
     """Whose record it is, by its key where nothing else can be read; and whether it is an interaction."""
     value, key = message.value(), message.key()
-    if value is not None and spec.event_type is not None:
-        event = DECODERS[spec.event_type](bytes(value), message.timestamp()[1])
+    if value is not None:
+        event = decode_message(decode, message)
         if isinstance(event, Interaction | User):
             return event.user_id, isinstance(event, Interaction)
     return "" if key is None else bytes(key).decode("utf-8", "replace"), False
@@ -241,7 +245,7 @@ def free_step(last: int, *, taken: Collection[int], every: int) -> int:
 
 
 def _last_step(settings: Settings, first: Restored) -> int:
-    topic = topic_name(settings.prefix, topics.LEDGER.name)
+    topic = settings.topic_names[topics.LEDGER.name]
     placed, _ = asyncio.run(read_ledger(connection_of(settings), topic, first.place.offset))
     steps = [one.record.step for one in placed if one.record.ranges]
     return max([first.learner.state.step, *steps])
@@ -249,7 +253,7 @@ def _last_step(settings: Settings, first: Restored) -> int:
 
 def _take_back_states(settings: Settings, built: Rebuilt) -> None:
     """Tombstones for item states of items that the new state does not know: those that they alone had touched."""
-    topic = topic_name(settings.prefix, topics.ITEM_STATES.name)
+    topic = settings.topic_names[topics.ITEM_STATES.name]
     connection, items = connection_of(settings), built.learner.state.items
     newest: dict[bytes, bool] = {}
     for message in read_whole(connection, topic):
@@ -273,7 +277,7 @@ def _adopt(
     if built.step:
         arrays = {name: np.asarray(array) for name, array in to_arrays(state).items()}
         snapshots.save(settings.snapshot_dir, built.step, arrays, offsets=offsets, meta=meta, is_beside=True)
-    topic = topic_name(settings.prefix, topics.ERASURES.name)
+    topic = settings.topic_names[topics.ERASURES.name]
     outs = []
     for draft in erasures:
         told = msgspec.structs.replace(draft, step=built.step, state_hash=found)

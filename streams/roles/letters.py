@@ -6,15 +6,18 @@ import asyncio
 import itertools
 import re
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 from aiokafka.errors import KafkaError
 from confluent_kafka import Message
 
 from streams.contract import topics
 from streams.cores import redrive
-from streams.cores.redrive import Letter, Newest, Read, Wish
+from streams.cores.redrive import Judge, Letter, Newest, Read, Wish
 from streams.errors import BrokerUnavailableError, DeadLetterError
+from streams.mapping.decoders import PLAIN, Decoders, decoders_of
+from streams.mapping.shapes import Mappings
+from streams.topic_settings import TopicSettings
 from streams.transport import admin
 from streams.transport.connection import Connection
 from streams.transport.publish import Out, PublishConfig, Publisher, send_all
@@ -30,16 +33,37 @@ def topic_of(prefix: str) -> str:
     return topics.topic_name(prefix, topics.DEAD_LETTERS.name)
 
 
-def origins_of(prefix: str) -> dict[str, topics.TopicSpec]:
-    """The topics that letters may go back to; never one that roles alone write, least of all the ledger."""
-    return {topics.topic_name(prefix, spec.name): spec for spec in topics.JUDGED}
+def origins_of(prefix: str, specs: Iterable[topics.TopicSpec] = topics.TOPICS) -> dict[str, topics.TopicSpec]:
+    """The topics that letters may go back to; never one that roles alone write, least of all the ledger.
+
+    ``specs``: of the installation, with topics of others in their places.
+    """
+    judged = {spec.name for spec in topics.JUDGED}
+    return {spec.named(prefix): spec for spec in specs if spec.name in judged}
+
+
+class Desk(NamedTuple):
+    """Where letters of an installation may go back to, by full name, and how records of each kind are read."""
+
+    origins: Mapping[str, topics.TopicSpec]
+    decoders: Decoders
+
+    @classmethod
+    def of(cls, prefix: str, own: TopicSettings, mapping: Mappings) -> Desk:
+        """That of a configuration."""
+        return cls(origins_of(prefix, own.specs()), decoders_of(mapping))
+
+    def judge(self, *, at_ms: int | None = None) -> Judge:
+        """What this version and configuration say of bytes."""
+        return redrive.judge_of(self.origins, at_ms=at_ms, decoder_of=self.decoders.__getitem__)
 
 
 def letters_in(
-    connection: Connection, *, prefix: str, at_ms: int | None = None, mended: Mapping[str, bytes] | None = None
-) -> list[Letter]:
+    connection: Connection, *, prefix: str, desk: Desk | None = None, at_ms: int | None = None,
+    mended: Mapping[str, bytes] | None = None,
+) -> list[Letter]:  # fmt: skip
     """All letters of an installation; see `streams.cores.redrive.letters_of`."""
-    judge = redrive.judge_of(origins_of(prefix), at_ms=at_ms)
+    judge = (desk or Desk(origins_of(prefix), PLAIN)).judge(at_ms=at_ms)
     return redrive.letters_of(map(_read, read_whole(connection, topic_of(prefix))), judge, mended=mended)
 
 
@@ -55,7 +79,9 @@ def one_letter(connection: Connection, letter_id: str, *, prefix: str) -> Read:
     raise DeadLetterError(f"expected a letter {letter_id} on {topic_of(prefix)}, got none; see `marquee dlq ls`")
 
 
-async def erase_letters(connection: Connection, users: Collection[str], *, prefix: str) -> int:
+async def erase_letters(
+    connection: Connection, users: Collection[str], *, prefix: str, fields: Collection[str] = ("user_id",)
+) -> int:
     """Removes the letters of these users for good; gives how many.
 
     A broker deletes from the beginning of a topic only: the letters of others that stand there are written again, as
@@ -66,7 +92,7 @@ async def erase_letters(connection: Connection, users: Collection[str], *, prefi
     """
     topic = topic_of(prefix)
     reads = await asyncio.to_thread(lambda: [_read(message) for message in read_whole(connection, topic)])
-    keys, theirs = redrive.keys_of(users), redrive.named_in(users)
+    keys, theirs = redrive.keys_of(users), redrive.named_in(users, fields=fields)
     places = [at for at, read in enumerate(reads) if redrive.is_of(read, keys, theirs)]
     if not places:
         return 0
@@ -97,12 +123,13 @@ def place_of(letter_id: str) -> tuple[int, int]:
 
 
 def newest_in(
-    connection: Connection, wanted: Mapping[str, Collection[bytes]], *, prefix: str
+    connection: Connection, wanted: Mapping[str, Collection[bytes]], *, prefix: str, desk: Desk | None = None
 ) -> dict[tuple[str, bytes], Newest]:
     """(spec name, key) -> the newest record of that key; reads these topics whole."""
     found: dict[tuple[str, bytes], Newest] = {}
+    full = {spec.name: name for name, spec in (desk.origins if desk else origins_of(prefix)).items()}
     for name, keys in wanted.items():
-        for message in read_whole(connection, topics.topic_name(prefix, name)):
+        for message in read_whole(connection, full.get(name) or topics.topic_name(prefix, name)):
             key = _bytes(message.key())
             if key is not None and key in keys:
                 read = _read(message)

@@ -88,8 +88,13 @@ def _built(cls: type[C], values: object, table: str) -> C:
         raise SettingsError(f"{table}: {error}") from error
 
 
-def fingerprint_of(config: ModelConfig, *, repeats: bool = False) -> str:
-    """Versions and configuration in one word: states with different fingerprints may differ bit by bit."""
+def fingerprint_of(config: ModelConfig, *, repeats: bool = False, mapping: str = "") -> str:
+    """Versions and configuration in one word: states with different fingerprints may differ bit by bit.
+
+    ``mapping``: what decides how records are read, as a word; empty where they have the contract's own shape.
+    """
     versions = [f"{name} {importlib.metadata.version(name)}" for name in ("marquee", "jax", "jaxlib", "numpy", "numba")]
     digest = hashlib.blake2b(repr((config, repeats)).encode(), digest_size=8).hexdigest()
-    return f"{', '.join(versions)}; text {config.towers.text_encoder}; config {digest}"
+    return (
+        f"{', '.join(versions)}; text {config.towers.text_encoder}; config {digest}{mapping and f'; mapping {mapping}'}"
+    )

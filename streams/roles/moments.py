@@ -34,8 +34,8 @@ class Moment(NamedTuple):
     offset: int = 0
 
     @classmethod
-    def parse(cls, text: str, *, prefix: str = "") -> Moment:
-        """The moment that a word of the command line means.
+    def parse(cls, text: str, *, prefix: str = "", names: Mapping[str, str] | None = None) -> Moment:
+        """The moment that a word of the command line means; ``names``: full names of the installation's topics.
 
         Raises:
           SettingsError: it means none.
@@ -47,8 +47,11 @@ class Moment(NamedTuple):
         if text.startswith("ms:") and text[3:].isdecimal():
             return cls._at(int(text[3:]), text)
         if (match := _PLACE.fullmatch(text)) is not None:
-            topic = match["topic"].removeprefix(f"{prefix}.")
-            return cls(source=(topic_name(prefix, topic), int(match["partition"])), offset=int(match["offset"]))
+            topic, known = match["topic"], names or {}
+            if topic not in known.values():
+                topic = topic.removeprefix(f"{prefix}.")
+                topic = known.get(topic) or topic_name(prefix, topic)
+            return cls(source=(topic, int(match["partition"])), offset=int(match["offset"]))
         try:
             at = datetime.datetime.fromisoformat(text)
         except ValueError:

@@ -14,12 +14,14 @@ from confluent_kafka import Message
 
 from streams.connect import connection_of
 from streams.contract import topics
+from streams.contract.absent import Withdrawn
+from streams.contract.codec import Decode
 from streams.contract.events import Item, Request, Slate, User
-from streams.contract.topics import topic_name
 from streams.cores.recommend import RecommendConfig, Recommender
 from streams.cores.serving import Serving
 from streams.errors import SettingsError
-from streams.roles.decoding import DECODERS
+from streams.mapping.decoders import decoders_of
+from streams.roles.decoding import decode_message
 from streams.roles.model_config import mix_of
 from streams.roles.rebuild import Rebuilt
 from streams.settings import Settings
@@ -62,30 +64,31 @@ def recommender_at(settings: Settings, rebuilt: Rebuilt) -> Past:
         ),
     )  # fmt: skip
     now_ms = serving.newest_ms
-    items, users, interactions = (
-        topic_name(settings.prefix, spec.name) for spec in (topics.ITEMS, topics.USERS, topics.INTERACTIONS)
-    )
+    names, decoders = settings.topic_names, decoders_of(settings.mapping)
+    items, users, interactions = (names[spec.name] for spec in (topics.ITEMS, topics.USERS, topics.INTERACTIONS))
     for message in _up_to(settings, items, rebuilt.reached.offsets):
-        _take_item(recommender, message, now_ms)
+        _take_item(recommender, message, now_ms, decoders[Item])
     for message in _up_to(settings, users, rebuilt.reached.offsets):
-        _take_user(serving, message)
+        _take_user(serving, message, decoders[User])
     recommender.refresh(now_ms)
     offsets = {str(at[1]): end for at, end in sorted(rebuilt.reached.offsets.items()) if at[0] == interactions}
     return Past(recommender, rebuilt, offsets)
 
 
-def _take_item(recommender: Recommender, message: Message, now_ms: int) -> None:
+def _take_item(recommender: Recommender, message: Message, now_ms: int, decode: Decode) -> None:
     key, value = message.key(), message.value()
-    item = None if value is None else DECODERS[Item](bytes(value), message.timestamp()[1])
+    item = None if value is None else decode_message(decode, message)
     if item is None and key is not None:
         recommender.take_item(bytes(key).decode("utf-8", "replace"), None, now_ms)
+    elif isinstance(item, Withdrawn):
+        recommender.take_item(item.item_id, None, now_ms)
     elif isinstance(item, Item):
         recommender.take_item(item.item_id, item, now_ms)
 
 
-def _take_user(serving: Serving, message: Message) -> None:
+def _take_user(serving: Serving, message: Message, decode: Decode) -> None:
     key, value, at_ms = message.key(), message.value(), message.timestamp()[1]
-    user = None if value is None else DECODERS[User](bytes(value), at_ms)
+    user = None if value is None else decode_message(decode, message)
     if isinstance(user, User):
         serving.take_user(user)
     elif user is None and key is not None:

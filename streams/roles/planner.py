@@ -15,16 +15,17 @@ from typing import Any, Final
 
 from streams.connect import connection_of
 from streams.contract import access, codec, topics
+from streams.contract.absent import Erased, Withdrawn
 from streams.contract.arms import ItemArms
-from streams.contract.codec import Rejected, decoder
+from streams.contract.codec import Headers, Rejected, Skipped, decoder
 from streams.contract.events import ContentAsset, ContentTask, Interaction, Item, Record, User
 from streams.cores.demand import DAY_MS
-from streams.cores.learn import Erased, Withdrawn
 from streams.cores.plan import Entry, Filed, PlanConfig, Planner, Told, Unmade
 from streams.cores.plan_state import PlanStateError, from_arrays, to_arrays
 from streams.cores.wishes import WishRules
 from streams.durability import snapshots
 from streams.errors import SnapshotError, StoreError
+from streams.mapping.decoders import PLAIN, Decoders, decoders_of
 from streams.roles import studio_figures
 from streams.roles.restoring import reached_of
 from streams.roles.serial import Serial
@@ -66,10 +67,15 @@ def plan_config_of(settings: Settings) -> PlanConfig:
     )  # fmt: skip
 
 
-def entry_of(kind: type[Record], key: bytes | None, value: bytes | None, timestamp_ms: int) -> Entry | Rejected | None:
+def entry_of(
+    kind: type[Record], key: bytes | None, value: bytes | None, timestamp_ms: int, *, headers: Headers = None,
+    decoders: Decoders = PLAIN,
+) -> Entry | Rejected | None:  # fmt: skip
     """One record as the core takes it; None where it means nothing to it."""
     if value is not None:
-        return decoder(kind)(value, timestamp_ms)  # type: ignore[return-value]
+        decode = decoders.get(kind) or decoder(kind)
+        entry = decode(value, timestamp_ms, key, headers)  # type: ignore[call-arg]
+        return None if isinstance(entry, Skipped) else entry  # type: ignore[return-value]
     if key is None:
         return None
     name = key.decode("utf-8", "replace")
@@ -86,7 +92,8 @@ class PlannerRole:
     def __init__(self, settings: Settings, *, is_embedded: bool = False) -> None:
         self.settings = settings
         connection = connection_of(settings, is_embedded=is_embedded)
-        self.names = {spec.name: topics.topic_name(settings.prefix, spec.name) for spec in topics.TOPICS}
+        self.names = settings.topic_names
+        self.decoders = decoders_of(settings.mapping)
         self.offsets: dict[Source, int] = {}
         self.clocks: dict[Source, int] = {}
         self.planner = self._restored()
@@ -138,7 +145,9 @@ class PlannerRole:
         async def offer(chunk: BytesChunk) -> None:
             stamped: list[Stamped[Entry | None]] = []
             for record in chunk.records:
-                entry: Entry | Rejected | None = entry_of(kind, record.key, record.value, record.timestamp)
+                entry: Entry | Rejected | None = entry_of(
+                    kind, record.key, record.value, record.timestamp, headers=record.headers, decoders=self.decoders
+                )
                 if isinstance(entry, Rejected):  # the trainer keeps the letters of the others
                     if kind is ContentAsset:
                         log.warning("left out an asset at %s/%d: %s", chunk.source[0], record.offset, entry.reason)

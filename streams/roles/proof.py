@@ -33,6 +33,7 @@ from streams.roles.moments import Moment
 from streams.roles.rebuild import rebuild_from
 from streams.roles.restoring import Reached, Restored
 from streams.settings import Settings
+from streams.topic_settings import TopicSettings
 from streams.transport import admin
 from streams.transport.connection import Connection
 from streams.transport.merge import Source
@@ -74,7 +75,7 @@ def clean_hash(
       BrokerError: topics cannot be made, read or written.
     """
     connection = connection_of(settings)
-    name = topic_name(settings.prefix, topics.LEDGER.name)
+    name = settings.topic_names[topics.LEDGER.name]
     placed, _ = asyncio.run(read_ledger(connection, name, first.place.offset))
     todo = ledger.recovery_of(
         placed, step=first.learner.state.step, writer=first.place.writer, fingerprint=first.fingerprint,
@@ -82,7 +83,7 @@ def clean_hash(
     ).todo  # fmt: skip
     records = [one.record for one in todo]
     with _copy_of_topics(settings, connection) as copy:
-        renamed = {topic_name(settings.prefix, spec): topic_name(copy.prefix, spec) for spec in KINDS}
+        renamed = {settings.topic_names[spec]: copy.topic_names[spec] for spec in KINDS}
         kept = asyncio.run(_copy(connection, records, first.reached, gone, renamed, copy))
         begun = first._replace(
             reached=Reached(
@@ -102,13 +103,16 @@ def clean_hash(
 @contextmanager
 def _copy_of_topics(settings: Settings, connection: Connection) -> Iterator[Settings]:
     """Settings of an installation of its own, with as many partitions and nothing in them."""
-    copy = dataclasses.replace(settings, prefix=f"{settings.prefix or 'marquee'}.proof-{secrets.token_hex(4)}")
+    copy = dataclasses.replace(
+        settings, prefix=f"{settings.prefix or 'marquee'}.proof-{secrets.token_hex(4)}", topics=TopicSettings()
+    )
+    names = settings.topic_names
     specs = [*(spec for spec in topics.TOPICS if spec.name in KINDS), topics.LEDGER]
-    found = admin.find_topics(connection, [topic_name(settings.prefix, spec.name) for spec in specs])
+    found = admin.find_topics(connection, [names[spec.name] for spec in specs])
     wanted = [
         dataclasses.replace(
             spec, cleanup="delete", user_keyed=False,
-            partitions=found[topic_name(settings.prefix, spec.name)].partitions,
+            partitions=found[names[spec.name]].partitions,
         )
         for spec in specs
     ]  # fmt: skip
@@ -156,7 +160,7 @@ def _copied(message: Any, topic: str, partition: int, *, is_empty: bool) -> Out:
         return Out(topic=topic, key=b"", value=None, timestamp_ms=0, partition=partition)
     return Out(
         topic=topic, key=message.key(), value=message.value(), timestamp_ms=message.timestamp()[1],
-        partition=partition,
+        partition=partition, headers=message.headers() or (),
     )  # fmt: skip
 
 

@@ -16,7 +16,6 @@ from models.recommend import metrics
 from models.recommend.state import to_arrays
 from streams.connect import connection_of
 from streams.contract import topics
-from streams.contract.topics import topic_name
 from streams.cores.learn import Learner
 from streams.durability import ledger, snapshots
 from streams.durability.erasure_log import read_erasures
@@ -26,6 +25,7 @@ from streams.durability.ledger_log import read_ledger
 from streams.durability.manifest import entries_of
 from streams.durability.snapshots import SnapshotRef
 from streams.errors import SettingsError
+from streams.mapping.decoders import Decoders, decoders_of
 from streams.roles.decoding import KINDS, stamped
 from streams.roles.decoding import entries_of as decoded
 from streams.roles.moments import Moment
@@ -165,7 +165,8 @@ def _batches(settings: Settings, reached: Reached, todo: list[Placed], erasures:
     """The records of each step, in the order in which it learned them."""
     if not todo:
         return
-    kinds = {topic_name(settings.prefix, name): kind for name, kind in KINDS.items()}
+    kinds = {settings.topic_names[name]: kind for name, kind in KINDS.items()}
+    decoders = decoders_of(settings.mapping)
     compacted = [_named(settings, spec) for spec in topics.TOPICS if spec.cleanup == "compact"]
     merger: Merger[Any] = Merger(settings.trainer.merge_bound_count, topic_order=list(kinds))
     starts: dict[Source, int] = {}
@@ -180,7 +181,7 @@ def _batches(settings: Settings, reached: Reached, todo: list[Placed], erasures:
             spans = ledger.spans_of(one.record)
             while (records := merger.take_ranges(spans)) is None:
                 reader.hold(merger.over_bound() - frozenset(spans))
-                _offer(reader, merger, kinds, erasures)
+                _offer(reader, merger, kinds, erasures, decoders)
             for record in records:
                 offsets[record.source] = record.offset + 1
             is_whole = ledger.is_whole(one.record, records, compacted=compacted)
@@ -189,11 +190,13 @@ def _batches(settings: Settings, reached: Reached, todo: list[Placed], erasures:
             yield _Batch(records, Reached(dict(offsets), clocks), place, is_whole)
 
 
-def _offer(reader: RangeReader, merger: Merger[Any], kinds: Mapping[str, Any], erasures: Erasures) -> None:
+def _offer(
+    reader: RangeReader, merger: Merger[Any], kinds: Mapping[str, Any], erasures: Erasures, decoders: Decoders
+) -> None:
     for source, records in reader.read().items():
-        entries, _ = decoded(records, kinds[source[0]], dead_letters=None, erasures=erasures)
-        merger.offer(source, stamped(source, records, entries))
+        taken = decoded(records, kinds[source[0]], dead_letters=None, erasures=erasures, decoders=decoders)
+        merger.offer(source, stamped(source, records, taken.entries))
 
 
 def _named(settings: Settings, spec: topics.TopicSpec) -> str:
-    return topic_name(settings.prefix, spec.name)
+    return settings.topic_names[spec.name]

@@ -19,6 +19,7 @@ from models.recommend.state import Arrays, from_arrays, serves
 from models.recommend.towers import TextEncoder
 from streams.connect import connection_of
 from streams.contract import access, rules, topics
+from streams.contract.absent import Withdrawn
 from streams.contract.codec import Rejected, decoder
 from streams.contract.events import Interaction, Item, ItemState, ModelWeights, Request, User
 from streams.cores.pushes import Push, Pushes
@@ -27,9 +28,10 @@ from streams.cores.serving import Serving
 from streams.durability.erasures import NONE, Erasures
 from streams.durability.snapshots import SnapshotRef
 from streams.errors import SnapshotError
+from streams.mapping.decoders import decoders_of
 from streams.roles.answering import Answering
 from streams.roles.arms_reading import taken
-from streams.roles.catalogue_disk import CatalogueDisk
+from streams.roles.catalogue_disk import CatalogueDisk, installation_of
 from streams.roles.clock import EventClock
 from streams.roles.decoding import letter_for
 from streams.roles.model_config import mix_of, model_config_of
@@ -74,7 +76,8 @@ class RecommenderRole:
         text_encoder: TextEncoder = "hashed" if found is None else saved_encoder(found[0].meta)
         config = model_config_of(settings, text_encoder=text_encoder)
         connection = connection_of(settings, is_embedded=is_embedded)
-        self.names = {spec.name: topics.topic_name(settings.prefix, spec.name) for spec in topics.TOPICS}
+        self.names = settings.topic_names
+        self.decoders = decoders_of(settings.mapping)
         self.taken: dict[Source, int] = {}
         """Next offset of each interactions partition that is in the state; only the core's thread writes it."""
         self.claimed: dict[Source, int] = {}
@@ -86,7 +89,7 @@ class RecommenderRole:
         self._restore(found)
         del found
         self.watch.note("state")
-        self.disk = CatalogueDisk(settings.cache_dir, (settings.broker, self.names[topics.ITEMS.name]))
+        self.disk = CatalogueDisk(settings.cache_dir, installation_of(settings))
         copied = self.disk.load(self.serving) if self.listed else {}
         copied = {at: min(end, self.listed.get(at, 0)) for at, end in copied.items()}
         self.watch.note("catalogue copy")
@@ -191,10 +194,11 @@ class RecommenderRole:
     # --- what it reads -------------------------------------------------------------------------------------------
 
     async def _take_items(self, chunk: BytesChunk) -> None:
-        decode = decoder(Item)
+        decode = self.decoders[Item]
         listed = self.listed.get(chunk.source, 0)
         records = [
-            (r.key, None if r.value is None else decode(r.value, r.timestamp), r.offset < listed) for r in chunk.records
+            (r.key, None if r.value is None else decode(r.value, r.timestamp, r.key, r.headers), r.offset < listed)
+            for r in chunk.records
         ]
         now_ms = self.clock.now_ms(self.serving.newest_ms)
 
@@ -202,15 +206,18 @@ class RecommenderRole:
             for key, item, is_labelled in records:
                 if item is None and key is not None:
                     self.recommender.take_item(key.decode("utf-8", "replace"), None, now_ms)
+                elif isinstance(item, Withdrawn):
+                    self.recommender.take_item(item.item_id, None, now_ms)
                 elif isinstance(item, Item):
                     self.recommender.take_item(item.item_id, item, now_ms, is_labelled=is_labelled)
 
         await self._change(take)
 
     async def _take_users(self, chunk: BytesChunk) -> None:
-        decode = decoder(User)
+        decode = self.decoders[User]
         records = [
-            (r.key, None if r.value is None else decode(r.value, r.timestamp), r.timestamp) for r in chunk.records
+            (r.key, None if r.value is None else decode(r.value, r.timestamp, r.key, r.headers), r.timestamp)
+            for r in chunk.records
         ]
 
         is_news = self.ready.is_set()
@@ -249,8 +256,8 @@ class RecommenderRole:
 
     async def _take_interactions(self, chunk: BytesChunk) -> None:
         await self.ready.wait()
-        decode = decoder(Interaction)
-        entries = [None if r.value is None else decode(r.value, r.timestamp) for r in chunk.records]
+        decode = self.decoders[Interaction]
+        entries = [None if r.value is None else decode(r.value, r.timestamp, r.key, r.headers) for r in chunk.records]
         known = self.erasures.without(entries, chunk.records)
         decoded = [(entry, r.timestamp) for entry, r in zip(known, chunk.records, strict=True)]
         erased_ms = self.serving.erased_ms
@@ -299,13 +306,13 @@ class RecommenderRole:
             await asyncio.sleep(0.01)
         if self.answering.is_stopping or not self.app.reader.is_current(chunk):
             return  # not answered: they are read again
-        decode = decoder(Request)
+        decode = self.decoders[Request]
         requests: list[Request] = []
         letters: list[Out] = []
         for record in chunk.records:
             if record.value is None:
                 continue
-            request = decode(record.value, record.timestamp)
+            request = decode(record.value, record.timestamp, record.key, record.headers)
             if isinstance(request, Rejected):
                 letters.append(letter_for(request, record, topic=self.names[topics.DEAD_LETTERS.name]))
             elif isinstance(request, Request):

@@ -15,6 +15,7 @@ from streams.durability.erasures import UNMARKED, Erasures, Mark
 from streams.durability.ledger import START, Place
 from streams.durability.snapshots import SnapshotRef
 from streams.errors import ErasureError, SnapshotError
+from streams.mapping.decoders import digest_of
 from streams.roles.model_config import fingerprint_of, model_config_of
 from streams.settings import Settings
 from streams.text.choice import META, chosen_encoder, saved_encoder
@@ -65,7 +66,7 @@ def restored(settings: Settings, found: tuple[SnapshotRef, Arrays] | None) -> Re
     encode = encoder_of(settings, config)
     may_return = rules.LEARNED_ACTIONS.intersection(settings.recommender.rewatchable_actions)
     judging = Judging(repeats=bool(may_return))  # what recommenders show again has to be learned
-    fingerprint = fingerprint_of(config, repeats=judging.repeats)
+    fingerprint = fingerprint_of(config, repeats=judging.repeats, mapping=digest_of(settings.mapping))
     if found is None:
         learner = Learner(config, judging=judging, encode=encode)
         return Restored(config, fingerprint, learner, Reached({}, {}), START)

@@ -17,11 +17,13 @@ from typing import Any, Final
 
 from streams.connect import connection_of
 from streams.contract import access, codec, topics
+from streams.contract.absent import Withdrawn
 from streams.contract.codec import Rejected, decoder
 from streams.contract.events import ContentAsset, ContentTask, Item
 from streams.cores import render
 from streams.cores.answered import Answered, Telling, Tellings
 from streams.cores.render import Place, Refusal
+from streams.mapping.decoders import decoders_of
 from streams.printable import printable
 from streams.roles import studio_figures
 from streams.roles.decoding import letter_for
@@ -66,7 +68,7 @@ class StudioRole:
         self.means = means_of(settings)
         engines.load(self.wishes.engines, self.means)  # a wrong name stops the start, not the first task
         self.connection = connection_of(settings, is_embedded=is_embedded)
-        self.names = {spec.name: topics.topic_name(settings.prefix, spec.name) for spec in topics.TOPICS}
+        self.names = settings.topic_names
         self.workshop = Workshop(settings)
         self.items: dict[str, bytes] = {}
         """The catalogue as it came: records are decoded where one is needed."""
@@ -148,11 +150,15 @@ class StudioRole:
     # --- what it reads ---------------------------------------------------------------------------------------------
 
     async def _take_items(self, chunk: BytesChunk) -> None:
-        decode = decoder(Item)
+        decode = decoders_of(self.settings.mapping)[Item]
+        is_ours = self.settings.mapping.items is None
         for record in chunk.records:
-            item = None if record.value is None else decode(record.value, record.timestamp)
-            if isinstance(item, Item) and record.value is not None:
-                self.items[item.item_id] = record.value
+            value = record.value
+            item = None if value is None else decode(value, record.timestamp, record.key, record.headers)
+            if isinstance(item, Item) and value is not None:
+                self.items[item.item_id] = value if is_ours else codec.encode(item)
+            elif isinstance(item, Withdrawn):
+                self.items.pop(item.item_id, None)
             elif item is None and record.key is not None:
                 self.items.pop(record.key.decode("utf-8", "replace"), None)
 

@@ -27,6 +27,7 @@ from streams.durability.erasures import NONE, Erasures
 from streams.durability.ledger_log import LedgerWriter, read_ledger
 from streams.durability.twin import IS_POSSIBLE, Twin
 from streams.errors import LedgerError, SnapshotError, StoreError
+from streams.mapping.decoders import decoders_of
 from streams.roles.batches import Batch, Batches
 from streams.roles.decoding import KINDS, entries_of, stamped
 from streams.roles.restoring import Reached, mark_of, meta_of, newest_without, restored, told_of
@@ -72,7 +73,7 @@ class Trainer:
         if erasures and (gone := snapshots.remove(settings.snapshot_dir, self._may_stay)):
             log.warning("removed snapshots %s, which held users who were forgotten", gone)
         connection = connection_of(settings, is_embedded=is_embedded)
-        self.names = {spec.name: topics.topic_name(settings.prefix, spec.name) for spec in topics.TOPICS}
+        self.names = settings.topic_names
         self.inputs = [self.names[name] for name in KINDS]
         self.publisher = Publisher(connection, PublishConfig(linger_ms=5), on_failure=end_process)
         self.publisher.reached |= told
@@ -82,7 +83,8 @@ class Trainer:
         self.telling = Telling(
             self.learner, self.config, fingerprint=self.fingerprint, names=self.names, lead=erasures.lead
         )
-        self.rejected = 0
+        self.decoders = decoders_of(settings.mapping)
+        self.rejected = self.skipped = 0
         self.saved_step = self.durable_step = self.learner.state.step
         self.batches = Batches(
             self.merger, settings.trainer, step=self.saved_step, reached=reached, fingerprint=self.fingerprint,
@@ -124,9 +126,10 @@ class Trainer:
 
     def _offering(self, kind: Any) -> Any:
         async def offer(chunk: BytesChunk) -> None:
-            entries, letters = entries_of(
-                chunk.records, kind, dead_letters=self.names[topics.DEAD_LETTERS.name], erasures=self.erasures
-            )
+            entries, letters, skipped = entries_of(
+                chunk.records, kind, dead_letters=self.names[topics.DEAD_LETTERS.name], erasures=self.erasures,
+                decoders=self.decoders,
+            )  # fmt: skip
             if letters:  # handed over first: a snapshot that steps over them waits for them
                 await self.connected.wait()
                 async with self.publishing:
@@ -136,6 +139,7 @@ class Trainer:
                 if not self.app.reader.is_current(chunk):
                     return
                 self.rejected += len(letters)
+            self.skipped += skipped
             self.merger.offer(chunk.source, stamped(chunk.source, chunk.records, entries), now_ms=_monotonic_ms())
             self.app.reader.hold(self.merger.over_bound() - self.batches.needed())  # the loop may be away for long
 
@@ -271,7 +275,12 @@ class Trainer:
         return _Copy(to_arrays(state), told)
 
     def _announcement(self, waiting: int, recovering: int) -> list[Out]:
-        working = {"rejected": self.rejected, "skew_ms": self.merger.max_skew_ms, "waiting": waiting}
+        working = {
+            "rejected": self.rejected,
+            "skipped": self.skipped,
+            "skew_ms": self.merger.max_skew_ms,
+            "waiting": waiting,
+        }
         working |= {"recovering": recovering, "unsaved": self.learner.state.step - self.durable_step}
         return self.telling.flush({name: float(value) for name, value in working.items()})
 

@@ -17,7 +17,7 @@ from kafka import TopicPartition
 from kafka.admin import ConfigResource, KafkaAdminClient
 from kafka.errors import KafkaConnectionError, KafkaError
 
-from streams.contract.topics import KEEP_FOREVER_MS, TopicSpec, topic_name
+from streams.contract.topics import KEEP_FOREVER_MS, TopicSpec
 from streams.errors import BrokerError, BrokerUnavailableError
 from streams.transport.backoff import Backoff
 from streams.transport.connection import Connection
@@ -72,11 +72,11 @@ def compare(specs: Sequence[TopicSpec], found: Mapping[str, TopicFound], *, pref
     topics meet in one process; a table entry with one partition needs exactly one, since its order is total.
     """
     differences: list[TopicDifference] = []
-    counts = {spec.name: found[name].partitions for spec in specs if (name := topic_name(prefix, spec.name)) in found}
+    counts = {spec.name: found[name].partitions for spec in specs if (name := spec.named(prefix)) in found}
     user_counts = [counts[spec.name] for spec in specs if spec.user_keyed and spec.name in counts]
     user_partitions = user_counts[0] if user_counts else None
     for spec in specs:
-        name = topic_name(prefix, spec.name)
+        name, is_foreign = spec.named(prefix), bool(spec.full_name)
 
         def differ(
             what: Any, expected: object, is_value: object, *, is_fatal: bool, remedy: str, name: str = name
@@ -88,7 +88,8 @@ def compare(specs: Sequence[TopicSpec], found: Mapping[str, TopicFound], *, pref
             )
 
         if name not in found:
-            differ("existence", "there", "missing", is_fatal=True, remedy="make it with `marquee topics create`")
+            remedy = "check [topics]: it is somebody else's" if is_foreign else "make it with `marquee topics create`"
+            differ("existence", "there", "missing", is_fatal=True, remedy=remedy)
             continue
         topic = found[name]
         wanted = user_partitions if spec.user_keyed else 1 if spec.partitions == 1 else None
@@ -98,14 +99,15 @@ def compare(specs: Sequence[TopicSpec], found: Mapping[str, TopicFound], *, pref
         if not topic.config:
             continue
         policies = set(topic.config.get("cleanup.policy", "").split(","))
-        if policies != {spec.cleanup}:
+        if policies != {spec.cleanup} and not (is_foreign and "compact" not in policies):
             change = f"set it with `kafka-configs --alter --topic {name} --add-config cleanup.policy={spec.cleanup}`"
             differ(
                 "cleanup.policy", spec.cleanup, topic.config.get("cleanup.policy"),
                 is_fatal=spec.cleanup == "compact" or "compact" in policies, remedy=change,
             )  # fmt: skip
         retention = topic.config.get("retention.ms")
-        if spec.cleanup == "delete" and retention != str(spec.retention_ms) and spec.retention_ms == KEEP_FOREVER_MS:
+        expires = spec.cleanup == "delete" or (is_foreign and "delete" in policies)
+        if expires and retention != str(spec.retention_ms) and spec.retention_ms == KEEP_FOREVER_MS:
             differ(
                 "retention.ms", spec.retention_ms, retention, is_fatal=False,
                 remedy="fine for a live platform; a replayed log with old timestamps would be deleted while it is read",
@@ -168,7 +170,7 @@ def find_topics(connection: Connection, names: Sequence[str]) -> dict[str, Topic
 
 def check_topics(connection: Connection, specs: Sequence[TopicSpec], *, prefix: str) -> list[TopicDifference]:
     """Differences between the broker's topics and the table; see :func:`compare` and :func:`find_topics`."""
-    found = find_topics(connection, [topic_name(prefix, spec.name) for spec in specs])
+    found = find_topics(connection, [spec.named(prefix) for spec in specs])
     return compare(specs, found, prefix=prefix)
 
 
@@ -184,7 +186,7 @@ def create_topics(
 
     Args:
       connection: the broker.
-      specs: the table.
+      specs: the table; topics of others in it are not made.
       prefix: put before each name.
       user_partitions: partitions of the user-keyed topics; None: the table's.
       replication: copies of each partition; -1: the broker's default.
@@ -197,7 +199,7 @@ def create_topics(
       BrokerError: the broker refuses one.
     """
     wanted = {
-        topic_name(prefix, spec.name): {
+        spec.named(prefix): {
             "num_partitions": user_partitions if spec.user_keyed and user_partitions else spec.partitions,
             "replication_factor": replication,
             "configs": {
@@ -207,6 +209,7 @@ def create_topics(
             },
         }
         for spec in specs
+        if not spec.full_name
     }
     with _admin(connection) as admin:
         try:

@@ -5,10 +5,11 @@ from __future__ import annotations
 import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from typing import Final, NamedTuple
+from typing import Any, Final, NamedTuple
 
 from confluent_kafka import Consumer, Message, TopicPartition
 
+from streams.contract.codec import Headers
 from streams.errors import BrokerError
 from streams.registry import known
 from streams.transport.connection import Connection
@@ -31,6 +32,7 @@ class LogRecord(NamedTuple):
     timestamp: int
     key: bytes | None
     value: bytes | None
+    headers: Headers = ()
 
 
 class RangeReader:
@@ -80,7 +82,8 @@ def _record(message: Message) -> LogRecord:
     if error is not None or topic is None or partition is None or offset is None:
         raise BrokerError(f"expected a record, got {error}; check the broker and its rights")
     key, value = message.key(), message.value()
-    return LogRecord(topic, partition, offset, message.timestamp()[1], key and bytes(key), value)
+    headers: Any = message.headers() or ()
+    return LogRecord(topic, partition, offset, message.timestamp()[1], key and bytes(key), value, headers)
 
 
 @contextmanager

@@ -47,7 +47,7 @@ class Place:
         records = [one for one in self.records(spec) if one.offset >= self._seen(spec, one.partition)]
         for one in records:
             self.read_to[spec.name][one.partition] = one.offset + 1
-        entries, letters = entries_of(records, kind, dead_letters=self.name(topics.DEAD_LETTERS))
+        entries, letters, _ = entries_of(records, kind, dead_letters=self.name(topics.DEAD_LETTERS))
         asyncio.run(self._publish(letters))
         return [entry for entry in entries if entry is not None]
 

@@ -9,8 +9,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from streams.contract import ids
+from streams.contract.absent import Withdrawn
 from streams.contract.events import ContentTask
-from streams.cores.learn import Withdrawn
 from streams.cores.plan import KIND_BUDGETS, Entry, PlanConfig, Planner
 from tests.platform import DAY_MS, catalogue, views
 

@@ -67,7 +67,7 @@ def test_each_topic_is_a_channel_as_it_is_made() -> None:
 
 def test_who_sends_and_receives_is_what_the_rights_allow() -> None:
     interactions = DOCUMENT["channels"]["interactions.v1"]
-    assert interactions["x-sent-by"] == ["you", "door", "replay", "dlq"]
+    assert interactions["x-sent-by"] == ["you", "door", "replay", "import", "dlq"]
     assert interactions["x-received-by"][:3] == ["trainer", "recommender", "planner"]
     assert DOCUMENT["channels"]["slates.v1"]["x-sent-by"] == ["recommender"]
     found = {name: (one["action"], one["channel"]["$ref"]) for name, one in DOCUMENT["operations"].items()}

@@ -12,10 +12,11 @@ from models.recommend.sources import DECAYS, SURFACES
 from models.recommend.towers import MAX_DIM
 from models.recommend.vocab import FIRST_CAPACITY
 from streams.contract import codec
+from streams.contract.absent import Withdrawn
 from streams.contract.arrays import array_from_tensor, floats_from_bytes, floats_to_bytes, rows_from_bytes
 from streams.contract.rules import MAX_RECORD_BYTES
 from streams.cores.announce import Announcer, item_vectors
-from streams.cores.learn import Learner, Withdrawn
+from streams.cores.learn import Learner
 from streams.cores.serving import Serving
 from streams.cores.weights import Dense, dense_arrays, weights_hash
 from tests import engines, planted

@@ -10,12 +10,12 @@ from typing import Any
 import pytest
 
 from streams.contract import codec
+from streams.contract.absent import Withdrawn
 from streams.contract.arms import ItemArm, ItemArms
 from streams.contract.events import Asset, ContentAsset, Interaction, Item, Metric
 from streams.cores.arm_book import SERIES, series_of
 from streams.cores.arms import Arm, lift
 from streams.cores.event_clock import IN_A_ROW
-from streams.cores.learn import Withdrawn
 from streams.cores.plan import Entry, Filed, PlanConfig, Planner, Unmade
 from streams.cores.plan_state import from_arrays, to_arrays
 from streams.cores.recoveries import Made, recoveries

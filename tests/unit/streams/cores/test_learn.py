@@ -10,8 +10,9 @@ from models.recommend.sources import SURFACES
 from models.recommend.state import from_arrays, to_arrays
 from models.recommend.towers import TowerConfig
 from streams.contract import rules
+from streams.contract.absent import Erased, Withdrawn
 from streams.cores.contents import features
-from streams.cores.learn import ACTION_CODES, Erased, Learner, Withdrawn
+from streams.cores.learn import ACTION_CODES, Learner
 from tests.factories import NOW_MS, make_item, make_user
 from tests.planted import SMALL, event, interactions, play, random_log, small
 

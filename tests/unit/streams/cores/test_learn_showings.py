@@ -8,7 +8,8 @@ from models.recommend.showings import RING, SHORT
 from models.recommend.state import from_arrays, to_arrays
 from models.recommend.towers import TowerConfig
 from streams.contract import rules
-from streams.cores.learn import Erased, Learner
+from streams.contract.absent import Erased
+from streams.cores.learn import Learner
 from streams.cores.signals import outcome_of
 from tests.factories import NOW_MS, make_interaction
 from tests.planted import SMALL, event, interactions, random_log, small

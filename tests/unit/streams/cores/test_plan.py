@@ -8,8 +8,8 @@ import msgspec
 import pytest
 
 from streams.contract import codec
+from streams.contract.absent import Erased, Withdrawn
 from streams.contract.events import Asset, ContentAsset, ContentTask, Interaction, Item, User
-from streams.cores.learn import Erased, Withdrawn
 from streams.cores.plan import Entry, PlanConfig, Planner, Unmade
 from streams.cores.plan_state import PlanStateError, from_arrays, to_arrays
 from streams.cores.task_list import listed, why

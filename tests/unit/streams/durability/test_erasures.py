@@ -6,8 +6,8 @@ from typing import Any, NamedTuple
 
 import pytest
 
+from streams.contract.absent import Erased, Withdrawn
 from streams.contract.events import Erasure
-from streams.cores.learn import Erased, Withdrawn
 from streams.durability.erasures import LEFT_OUT, NONE, UNMARKED, Erasures, Placed, digest_of
 from tests.factories import make_erasure, make_interaction, make_item, make_user
 

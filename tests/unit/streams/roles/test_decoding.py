@@ -9,8 +9,8 @@ from typing import Any
 import pytest
 
 from streams.contract import codec, rules
+from streams.contract.absent import Erased, Withdrawn
 from streams.contract.events import Interaction, Item, User
-from streams.cores.learn import Erased, Withdrawn
 from streams.roles.decoding import KINDS, entries_of
 from streams.transport.ranges import LogRecord
 from tests.factories import NOW_MS, make_interaction, make_item, make_user
@@ -23,10 +23,12 @@ def record(value: bytes | None, *, key: bytes | None = b"k", offset: int = 7, ti
 
 def test_good_records_become_entries_and_nothing_is_published() -> None:
     events = [make_interaction(event_id=f"e{n}") for n in range(3)]
-    entries, letters = entries_of([record(codec.encode(event)) for event in events], Interaction, dead_letters="dead")
+    entries, letters, _ = entries_of(
+        [record(codec.encode(event)) for event in events], Interaction, dead_letters="dead"
+    )
     assert (entries, letters) == (events, [])
-    assert entries_of([record(codec.encode(make_item()))], Item, dead_letters="dead") == ([make_item()], [])
-    assert entries_of([record(codec.encode(make_user()))], User, dead_letters="dead") == ([make_user()], [])
+    assert entries_of([record(codec.encode(make_item()))], Item, dead_letters="dead") == ([make_item()], [], 0)
+    assert entries_of([record(codec.encode(make_user()))], User, dead_letters="dead") == ([make_user()], [], 0)
 
 
 def test_a_log_that_is_read_again_gives_the_same_places_and_no_letters() -> None:
@@ -34,7 +36,7 @@ def test_a_log_that_is_read_again_gives_the_same_places_and_no_letters() -> None
     good = make_interaction()
     values = (codec.encode(good), b"{", codec.encode(good))
     records = [LogRecord("t", 3, n, NOW_MS, b"k", value) for n, value in enumerate(values)]
-    assert entries_of(records, Interaction, dead_letters=None) == ([good, None, good], [])
+    assert entries_of(records, Interaction, dead_letters=None) == ([good, None, good], [], 0)
 
 
 POISON = [
@@ -48,7 +50,7 @@ POISON = [
 def test_poison_becomes_a_letter_and_leaves_its_place_empty(value: bytes) -> None:
     good = make_interaction()
     records = [record(codec.encode(good), offset=1), record(value, offset=2), record(codec.encode(good), offset=3)]
-    entries, letters = entries_of(records, Interaction, dead_letters="dead")
+    entries, letters, _ = entries_of(records, Interaction, dead_letters="dead")
     assert entries == [good, None, good]
     (letter,) = letters
     headers = dict(letter.headers)
@@ -61,7 +63,7 @@ def test_poison_becomes_a_letter_and_leaves_its_place_empty(value: bytes) -> Non
 
 def test_a_redriven_record_that_is_refused_again_keeps_its_first_origin_and_its_count() -> None:
     headers = (("trace", b"1"), ("first-origin", b"t/0/4"), ("redrive-count", b"2"))
-    _, (letter,) = entries_of([record(b"{", headers=headers)], Interaction, dead_letters="dead")
+    _, (letter,), _ = entries_of([record(b"{", headers=headers)], Interaction, dead_letters="dead")
     kept = dict(letter.headers)
     assert (kept["first-origin"], kept["redrive-count"]) == (b"t/0/4", b"2")
     assert (letter.key, kept["origin-offset"]) == (b"t/3/7", b"7")
@@ -70,7 +72,7 @@ def test_a_redriven_record_that_is_refused_again_keeps_its_first_origin_and_its_
 
 def test_clock_skew_is_judged_by_the_record_and_not_by_the_wall() -> None:
     old = make_interaction(occurred_at_ms=1_000)
-    assert entries_of([record(codec.encode(old), timestamp=1_000)], Interaction, dead_letters="d") == ([old], [])
+    assert entries_of([record(codec.encode(old), timestamp=1_000)], Interaction, dead_letters="d") == ([old], [], 0)
 
 
 @pytest.mark.parametrize(
@@ -85,7 +87,7 @@ def test_clock_skew_is_judged_by_the_record_and_not_by_the_wall() -> None:
     ],
 )
 def test_tombstones_mean_what_the_topic_says_and_are_no_letters(kind: Any, key: bytes | None, entry: Any) -> None:
-    assert entries_of([record(None, key=key)], kind, dead_letters="dead") == ([entry], [])
+    assert entries_of([record(None, key=key)], kind, dead_letters="dead") == ([entry], [], 0)
 
 
 def test_the_catalogue_and_the_users_are_learned_before_interactions_of_the_same_instant() -> None:

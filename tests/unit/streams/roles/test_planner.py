@@ -7,9 +7,9 @@ import dataclasses
 import pytest
 
 from streams.contract import codec
+from streams.contract.absent import Erased, Withdrawn
 from streams.contract.codec import Rejected
 from streams.contract.events import ContentAsset, Interaction, Item, Record, User
-from streams.cores.learn import Erased, Withdrawn
 from streams.cores.plan import PlanConfig, Unmade
 from streams.cores.wishes import WishRules
 from streams.planner_settings import PlannerSettings
