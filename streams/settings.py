@@ -22,6 +22,7 @@ from streams.chat_settings import ChatSettings
 from streams.console_settings import HOST, ConsoleSettings
 from streams.contract import rules
 from streams.errors import SettingsError
+from streams.metrics_settings import MetricsSettings
 from streams.planner_settings import PlannerSettings
 from streams.security_settings import SecuritySettings
 from streams.setting_kinds import (
@@ -46,9 +47,9 @@ from streams.store_url import StoreUrl
 FILE_NAME: Final = "marquee.toml"
 PREFIX: Final = "MARQUEE_"
 FILE_VARIABLE: Final = "MARQUEE_CONFIG"
-OTHER_VARIABLES: Final = frozenset({FILE_VARIABLE, "MARQUEE_NO_KAFKA", "MARQUEE_NO_CHROMIUM"})
+OTHER_VARIABLES: Final = frozenset({FILE_VARIABLE, "MARQUEE_NO_KAFKA", "MARQUEE_NO_CHROMIUM", "MARQUEE_NO_PROMETHEUS"})
 """``MARQUEE_*`` variables that are no settings: where the file is; and the test suite's, to go without a
-broker or a browser."""
+broker, a browser or a Prometheus."""
 ADDRESSES: Final = re.compile(r"[^\s,:/]+:\d{1,5}(,[^\s,:/]+:\d{1,5})*|\[[0-9a-fA-F:]+\]:\d{1,5}")
 MAY_REWATCH: Final = tuple(sorted(rules.ACTION_WORDS - rules.HIDING_ACTIONS))
 
@@ -194,6 +195,7 @@ class Settings(Checked):
     speech: SpeechSettings = SpeechSettings()  # noqa: RUF009 - an immutable value
     planner: PlannerSettings = PlannerSettings()  # noqa: RUF009 - an immutable value
     console: ConsoleSettings = ConsoleSettings()  # noqa: RUF009 - an immutable value
+    metrics: MetricsSettings = MetricsSettings()  # noqa: RUF009 - an immutable value
     model: Mapping[str, Any] = dataclasses.field(default_factory=lambda: MappingProxyType({}))
 
     @property
