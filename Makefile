@@ -6,7 +6,7 @@ PYTHON ?= $(shell for p in python3.11 python3.12 python3.13 python3.14 python3; 
 BIN := .venv/bin
 SETUP := .venv/.setup
 
-.PHONY: help setup demo test faults check check-format check-lint check-types check-imports check-audit format bench bench-quality lock clean
+.PHONY: help setup demo test faults check check-format check-lint check-types check-imports check-audit check-deploy format bench bench-quality lock clean
 .DELETE_ON_ERROR:
 
 help:  ## this list
@@ -51,6 +51,9 @@ check-imports: setup
 
 check-audit: setup  ## hashes, licences and, where the package index says, known vulnerabilities of what users install
 	$(BIN)/python deploy/audit.py requirements/base.txt
+
+check-deploy: setup  ## the Helm chart, by helm (not part of check: helm takes minutes to compile); RENDER=--write keeps what it renders
+	$(BIN)/python deploy/check_chart.py $(RENDER)
 
 format: setup  ## write the one format, mend what can be mended
 	$(BIN)/ruff format .

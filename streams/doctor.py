@@ -298,10 +298,12 @@ def check_this_machine(versions: Mapping[str, str], settings: Settings | None) -
     ]
     if settings is None:
         return findings
+    from streams.doctor_metrics import check_metrics
     from streams.doctor_studio import check_studio
 
     encoder = check_text_encoder(settings.text_encoder, find_files(settings.encoders_dir))
-    return [*findings, check_snapshot_dir(settings.snapshot_dir), encoder, *check_studio(settings)]
+    machine = [check_snapshot_dir(settings.snapshot_dir), encoder, check_metrics(settings.metrics)]
+    return [*findings, *machine, *check_studio(settings)]
 
 
 def _free_bytes(folder: Path) -> int:

@@ -25,6 +25,7 @@ from streams.door_settings import DoorSettings
 from streams.errors import SettingsError
 from streams.listen_settings import HOST
 from streams.mapping.shapes import Mappings, mappings_of
+from streams.metrics_settings import MetricsSettings
 from streams.planner_settings import PlannerSettings
 from streams.registry_settings import RegistrySettings
 from streams.security_settings import SecuritySettings
@@ -51,9 +52,9 @@ from streams.topic_settings import TopicSettings
 FILE_NAME: Final = "marquee.toml"
 PREFIX: Final = "MARQUEE_"
 FILE_VARIABLE: Final = "MARQUEE_CONFIG"
-OTHER_VARIABLES: Final = frozenset({FILE_VARIABLE, "MARQUEE_NO_KAFKA", "MARQUEE_NO_CHROMIUM"})
+OTHER_VARIABLES: Final = frozenset({FILE_VARIABLE, "MARQUEE_NO_KAFKA", "MARQUEE_NO_CHROMIUM", "MARQUEE_NO_PROMETHEUS"})
 """``MARQUEE_*`` variables that are no settings: where the file is; and the test suite's, to go without a
-broker or a browser."""
+broker, a browser or a Prometheus."""
 ADDRESSES: Final = re.compile(r"[^\s,:/]+:\d{1,5}(,[^\s,:/]+:\d{1,5})*|\[[0-9a-fA-F:]+\]:\d{1,5}")
 TABLES_OF_OTHERS: Final = ("model", "mapping")
 """Tables without variables, whose names are checked where they are used."""
@@ -206,6 +207,7 @@ class Settings(Checked):
     door: DoorSettings = DoorSettings()  # noqa: RUF009 - an immutable value
     topics: TopicSettings = TopicSettings()  # noqa: RUF009 - an immutable value
     mapping: Mappings = Mappings()  # noqa: RUF009 - an immutable value
+    metrics: MetricsSettings = MetricsSettings()  # noqa: RUF009 - an immutable value
     model: Mapping[str, Any] = dataclasses.field(default_factory=lambda: MappingProxyType({}))
 
     @property

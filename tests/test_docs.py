@@ -10,16 +10,19 @@ from pathlib import Path
 import click
 import msgspec
 import pytest
+import yaml
 from aiokafka.partitioner import murmur2
 
 from streams import cli
 from streams.contract import access, codec, events, rules, topics
 from streams.contract.dead_letters import Origin, Redrive, dead_letter
 from streams.cores import redrive
+from streams.metrics_settings import PORT_OF
 from streams.roles import studio_figures
 from streams.roles.planner import PlannerRole
 from streams.roles.trainer import Trainer
 from streams.settings import Settings
+from streams.telemetry import exported
 from streams.transport.child import EXIT_ORPHANED
 from streams.transport.reader import EXIT_AFTER_ERROR, EXIT_HELPLESS
 from tests.contract_tables import NESTED, FieldRow, rows
@@ -211,6 +214,7 @@ def cell_words(text: str) -> list[str]:
         "[console]",
         "[door]",
         "[topics]",
+        "[metrics]",
     ],
 )
 def test_each_setting_is_documented(title: str) -> None:
@@ -223,7 +227,7 @@ def test_each_setting_is_documented(title: str) -> None:
 def test_every_table_of_settings_has_its_section() -> None:
     assert set(setting_rows()) == {
         "", "security", "registry", "trainer", "recommender", "slates", "planner", "studio", "speech", "console",
-        "door", "topics",
+        "door", "topics", "metrics",
     }  # fmt: skip
 
 
@@ -244,6 +248,30 @@ def test_each_metric_is_documented(tmp_path: Path) -> None:
     assert {metric.series for metric in metrics} == {"trainer", "prequential"}
     for metric in metrics:
         assert set(cell_words(section(metric.series, OPERATIONS))) == set(metric.values)
+
+
+def test_each_exported_metric_is_documented() -> None:
+    documented = {row[0].strip("`"): row[1:] for row in table(section("Exported metrics", OPERATIONS))[1:]}
+    assert list(documented) == [exported.BUILD_INFO[0], *dict.fromkeys(one.name for one in exported.EXPORTED)]
+    for one in exported.EXPORTED:
+        kind, labels, whose, text = documented[one.name]
+        roles = [
+            role for role in exported.ROLES if any(role in x.roles for x in exported.EXPORTED if x.name == one.name)
+        ]
+        assert (kind, text) == (one.kind, one.help)
+        assert inline_code(labels) == list(one.labels)
+        assert whose == ("all" if roles == list(exported.ROLES) else ", ".join(roles))
+
+
+def test_each_role_s_port_for_metrics_is_documented() -> None:
+    documented = {row[0]: int(row[1]) for row in table(section("Watching it", OPERATIONS)) if row[1].isdecimal()}
+    assert documented == {role: 9464 + offset for role, offset in PORT_OF.items()}
+
+
+def test_each_alert_is_documented() -> None:
+    rules = yaml.safe_load((ROOT / "deploy" / "prometheus" / "alerts.yml").read_text(encoding="utf-8"))
+    documented = [(row[0].strip("`"), row[1]) for row in table(section("Alerts", OPERATIONS))[1:]]
+    assert documented == [(one["alert"], one["labels"]["severity"]) for one in rules["groups"][0]["rules"]]
 
 
 def test_each_figure_of_planner_and_studio_is_documented(tmp_path: Path) -> None:

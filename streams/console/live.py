@@ -52,7 +52,9 @@ class Live:
         self._most = most
         self._open = 0
         self._letters = Rate(over_s=LETTERS_OVER_S)
-        self._now = event("now", self.figures())
+        self.newest = self.figures()
+        """As of the last frame."""
+        self._now = event("now", self.newest)
         self._rates = event("rates", watching.board.history(time.monotonic()))
         self._rates_number = 0
         self._curves = event("curves", watching.board.curves.plain())
@@ -91,7 +93,8 @@ class Live:
         if board.tick(now_s):
             self._rates = event("rates", board.history(now_s))
             self._rates_number += 1
-        self._now = event("now", self.figures())
+        self.newest = self.figures()
+        self._now = event("now", self.newest)
         curves = board.curves
         if curves.version != self._curves_version and now_s - self._curves_s >= CURVES_S:
             self._curves = event("curves", curves.plain())

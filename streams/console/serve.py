@@ -14,6 +14,7 @@ from aiohttp import web
 
 from streams.connect import connection_of
 from streams.console.api import Api
+from streams.console.condition import ConsoleCondition
 from streams.console.guard import Guard, add_headers
 from streams.console.live import Live
 from streams.console.media import Media
@@ -22,9 +23,11 @@ from streams.console.past import Past
 from streams.console.watching import Watching
 from streams.errors import RoleError
 from streams.settings import Settings
+from streams.telemetry.board import Board
+from streams.telemetry.server import serve
 from streams.transport.child import exit_with_stdin
 from streams.transport.connection import Connection
-from streams.transport.patience import say_it_once
+from streams.transport.patience import is_away, say_it_once
 
 MOST_BODY_BYTES: Final = 1 << 16
 CLOSE_S: Final = 1.0
@@ -53,7 +56,7 @@ def app_of(settings: Settings, watching: Watching, *, config: Path | None = None
     return app
 
 
-async def _serve(settings: Settings, connection: Connection, config: Path | None) -> None:
+async def _serve(settings: Settings, connection: Connection, config: Path | None, board: Board) -> None:
     watching = Watching(
         connection, prefix=settings.prefix, content_prefix=settings.console.content_prefix, own=settings.topics,
         mapping=settings.mapping,
@@ -65,8 +68,10 @@ async def _serve(settings: Settings, connection: Connection, config: Path | None
     site = web.TCPSite(runner, wishes.host, wishes.port)
     stop = asyncio.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
-        asyncio.get_running_loop().add_signal_handler(number, stop.set)
+        asyncio.get_running_loop().add_signal_handler(number, _end, board, stop)
     works = {asyncio.create_task(watching.run()), asyncio.create_task(app[LIVE].run())}
+    if settings.metrics.port:
+        works.add(asyncio.create_task(board.run(ConsoleCondition(watching, app[LIVE]))))
     stopping = asyncio.create_task(stop.wait())
     try:
         try:
@@ -89,14 +94,21 @@ async def _serve(settings: Settings, connection: Connection, config: Path | None
         await runner.cleanup()
 
 
+def _end(board: Board, stop: asyncio.Event) -> None:
+    board.drain()
+    stop.set()
+
+
 def run(settings: Settings, *, config: Path | None = None, is_embedded: bool = False) -> None:
     """Serve until SIGTERM or SIGINT.
 
     Raises:
-      RoleError: the port is taken.
+      RoleError: a port is taken.
       SettingsError: the token's file cannot be read.
     """
     exit_with_stdin(sys.stdin.buffer)
     logging.basicConfig(format="%(asctime)s console %(levelname)s %(message)s", level=logging.WARNING)
     say_it_once(settings.broker)
-    asyncio.run(_serve(settings, connection_of(settings, is_embedded=is_embedded), config))
+    board = Board("console", stall_s=settings.metrics.stall_s, is_away=is_away)
+    serve(board, settings.metrics)
+    asyncio.run(_serve(settings, connection_of(settings, is_embedded=is_embedded), config, board))

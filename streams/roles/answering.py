@@ -17,6 +17,8 @@ from streams.contract import ids
 from streams.contract.events import Request
 from streams.cores.pushes import Pushes
 from streams.roles.turns import Turns
+from streams.telemetry.durations import Durations
+from streams.telemetry.exported import ANSWER_BOUNDS_S
 from streams.transport.publish import Out, Publisher
 
 BATCH = 64
@@ -31,10 +33,11 @@ REQUESTS_PRIORITY, PUSHES_PRIORITY = 1, 2
 
 
 class _Asked(NamedTuple):
-    """One request; ``is_last`` of those that came together, so ``done`` is called when it is published."""
+    """One request, and when it came, monotonic; the last of those that came together has ``done``."""
 
     request: Request
     done: Callable[[], None] | None
+    asked_s: float
 
 
 class Answering:
@@ -70,11 +73,20 @@ class Answering:
         self._room.set()
         self._publishing = asyncio.Lock()
         self.is_stopping = False
+        self.slates = {"request": 0, "push": 0}
+        """Slates handed to the publisher, by what asked for them."""
+        self.took = Durations(ANSWER_BOUNDS_S)
+        """From `ask` to there."""
+
+    @property
+    def waiting(self) -> int:
+        """Requests that are in no batch yet."""
+        return len(self._asked)
 
     async def ask(self, requests: Sequence[Request], done: Callable[[], None]) -> None:
         """Have these answered; returns when more may be asked. ``done`` is called once all have been published."""
-        last = len(requests) - 1
-        self._asked += [_Asked(request, done if at == last else None) for at, request in enumerate(requests)]
+        last, now_s = len(requests) - 1, time.monotonic()
+        self._asked += [_Asked(request, done if at == last else None, now_s) for at, request in enumerate(requests)]
         if not requests:
             done()
             return
@@ -147,10 +159,14 @@ class Answering:
         self, records: asyncio.Future[list[Out]], asked: Sequence[_Asked], ahead: asyncio.Semaphore
     ) -> None:
         try:
-            await self.publish(await records)
+            outs = await records
+            await self.publish(outs)
         finally:
             ahead.release()
         if not self.is_stopping:
+            self.slates["request" if asked else "push"] += len(outs)
+            now_s = time.monotonic()
+            self.took.take([now_s - one.asked_s for one in asked])
             for one in asked:
                 if one.done is not None:
                     one.done()

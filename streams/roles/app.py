@@ -13,6 +13,9 @@ from streams.durability.stores import wait_for_store
 from streams.errors import DurabilityError, ErasureError, StoreUnavailableError, TopicMismatchError
 from streams.roles.supervisor import Supervisor
 from streams.settings import Settings
+from streams.telemetry.board import Board, Watched
+from streams.telemetry.server import serve
+from streams.transport.patience import is_away
 from streams.transport.reader import EXIT_AFTER_ERROR, EXIT_HELPLESS
 
 if TYPE_CHECKING:
@@ -31,10 +34,12 @@ def worker(role: str, settings: Settings, *, is_embedded: bool = False) -> None:
     from streams.transport.child import exit_with_stdin
 
     exit_with_stdin(sys.stdin.buffer)
+    board = Board(role, stall_s=settings.metrics.stall_s, is_away=is_away)
+    is_asked = serve(board, settings.metrics) is not None  # from the start on: waiting for a broker is alive too
     connection = connection_of(settings, is_embedded=is_embedded)
     admin.wait_for_broker(connection, on_wait=_say)
     try:
-        app = _app_of(role, settings, connection)
+        app, watched = _app_of(role, settings, connection, board)
     except StoreUnavailableError as error:  # it went away while it was read: the next start waits for it
         _say(f"{role}: {error}")
         sys.exit(EXIT_AFTER_ERROR)
@@ -44,24 +49,34 @@ def worker(role: str, settings: Settings, *, is_embedded: bool = False) -> None:
     except DurabilityError as error:  # it would be the same the next time
         _say(f"{role}: {error}")
         sys.exit(EXIT_HELPLESS)
-    run_worker(app)
+    if is_asked:
+
+        async def beat(_app: Any = None) -> None:
+            await board.run(watched)
+
+        app.task(beat)
+    run_worker(app, on_signal=board.drain)
 
 
-def _app_of(role: str, settings: Settings, connection: Connection) -> Any:
-    """The role's Faust app, over the state that it starts from."""
+def _app_of(role: str, settings: Settings, connection: Connection, board: Board) -> tuple[Any, Watched]:
+    """The role's Faust app, over the state that it starts from, and how it stands."""
+    from streams.roles import condition
+
     if role == "studio":
         from streams.processors import give_way
         from streams.roles.studio import StudioRole
 
         give_way(settings.studio.niceness)
-        return StudioRole(settings, is_embedded=connection.is_embedded).app
+        studio = StudioRole(settings, is_embedded=connection.is_embedded)
+        return studio.app, condition.StudioCondition(studio, board)
     wait_for_store(settings.snapshot_dir, on_wait=_say)
     if role == "planner":
         from streams.processors import give_way
         from streams.roles.planner import PlannerRole
 
         give_way()
-        return PlannerRole(settings, is_embedded=connection.is_embedded).app
+        planner = PlannerRole(settings, is_embedded=connection.is_embedded)
+        return planner.app, condition.PlannerCondition(planner, board)
     from streams.durability.erasure_log import read_erasures
 
     erasures = read_erasures(connection, topic_name(settings.prefix, ERASURES.name))
@@ -70,10 +85,12 @@ def _app_of(role: str, settings: Settings, connection: Connection) -> Any:
         from streams.roles.trainer import Trainer
 
         give_way()
-        return Trainer(settings, is_embedded=connection.is_embedded, erasures=erasures).app
+        trainer = Trainer(settings, is_embedded=connection.is_embedded, erasures=erasures)
+        return trainer.app, condition.TrainerCondition(trainer, board)
     from streams.roles.recommender import RecommenderRole
 
-    return RecommenderRole(settings, is_embedded=connection.is_embedded, erasures=erasures).app
+    recommender = RecommenderRole(settings, is_embedded=connection.is_embedded, erasures=erasures)
+    return recommender.app, condition.RecommenderCondition(recommender)
 
 
 def commands_for(

@@ -121,11 +121,11 @@ class RecommenderRole:
         self.pushes = Pushes(interval_s=wishes.push_interval_ms / 1000, most=PUSHES_MOST)
         self.answering = Answering(
             self._slates, turns=self.turns, publisher=self.publisher, pushes=self.pushes, push_k=wishes.push_k,
-            may_push=self._is_caught_up,
+            may_push=self.is_caught_up,
         )  # fmt: skip
         self.arriving = asyncio.Semaphore(ARRIVING_MOST)
         self.under_way: set[asyncio.Task[None]] = set()
-        self.caught_up_epoch = -1
+        self.caught_up_epoch, self.rejected = -1, 0
         self.app = self._app(connection)
 
     def _restore(self, found: tuple[SnapshotRef, Arrays] | None) -> None:
@@ -302,7 +302,7 @@ class RecommenderRole:
 
     async def _take_requests(self, chunk: BytesChunk) -> None:
         await self.ready.wait()
-        while not self.answering.is_stopping and not self._is_caught_up():
+        while not self.answering.is_stopping and not self.is_caught_up():
             await asyncio.sleep(0.01)
         if self.answering.is_stopping or not self.app.reader.is_current(chunk):
             return  # not answered: they are read again
@@ -319,9 +319,10 @@ class RecommenderRole:
                 requests.append(request)
         if letters:
             await self.answering.publish(letters)
+            self.rejected += len(letters)
         await self.answering.ask(requests, lambda: self._run(self._acknowledge(chunk)))
 
-    def _is_caught_up(self) -> bool:
+    def is_caught_up(self) -> bool:
         """Whether the catalogue, the model and all interactions that were there at the start are in the state."""
         positions, interactions = self.app.reader.positions, self.names[topics.INTERACTIONS.name]
         if self.caught_up_epoch != positions.epoch and self.ready.is_set():

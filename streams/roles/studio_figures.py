@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from typing import Final
 
 from streams.contract import codec, rules
@@ -27,11 +27,14 @@ class Teller:
     def __init__(self, topic: str) -> None:
         self._topic = topic
         self._last: dict[str, tuple[dict[str, float], float]] = {}
+        self.hear: Callable[[str, Mapping[str, float]], None] = lambda _series, _values: None
+        """Gets the figures too, each time, under the first part of the series' name: what follows names a task."""
 
     def tell(
         self, series: str, values: Mapping[str, float], *, at_ms: int, step: int, events: int, now_s: float
     ) -> Iterator[Out]:
         """One record, or none. ``now_s`` is monotonic."""
+        self.hear(series.partition("/")[0], values)
         series = series[: rules.MAX_ID_CHARS]
         figures, said_s = self._last.get(series, ({}, -SIGN_OF_LIFE_S))
         if values == figures and now_s - said_s < SIGN_OF_LIFE_S:

@@ -6,7 +6,7 @@ Runs on the thread that owns the state.
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any, Final
 
 import numpy as np
@@ -48,6 +48,8 @@ class Telling:
         self._figures: dict[str, float] = {}
         self._said_s = 0.0
         self._version = -1
+        self.hear: Callable[[str, Mapping[str, float]], None] = lambda _series, _values: None
+        """Gets the figures of every record too."""
 
     def note(self, learnt: Learnt) -> list[Out]:
         """A step was learned: the window's figures when it is over."""
@@ -108,5 +110,6 @@ class Telling:
 
     def _metric(self, series: str, values: dict[str, float], *, events: int) -> Out:
         state = self._learner.state
+        self.hear(series, values)
         metric = Metric(series=series, at_ms=state.newest_ms, step=state.step, events=events, values=values)
         return Out(topic=self._names[topics.METRICS.name], key=series.encode(), value=codec.encode(metric))

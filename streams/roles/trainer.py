@@ -94,6 +94,9 @@ class Trainer:
         self.ledger: LedgerWriter | None = None
         self.newest: Batch | None = None
         self.twin_failed = False
+        self.snapshot_s: float | None = None
+        """When one was made durable last, Unix time."""
+        self.snapshot_failures = 0
         self.learning: deque[tuple[Batch, asyncio.Task[_Done]]] = deque()
         self.saving: asyncio.Task[None] | None = None
         self.flushing: asyncio.Task[None] | None = None
@@ -316,9 +319,10 @@ class Trainer:
                 StoreError,
             ) as error:  # a full disk: the state is whole; ledger and the one before stay
                 log.error("no snapshot of step %d, learning goes on and tries again: %s", step, error)
+                self.snapshot_failures += 1
                 self.twin_failed = isinstance(copy.state, Twin)  # the next one is a copy, whatever it was
                 return
-            self.durable_step, self.twin_failed = step, False
+            self.durable_step, self.twin_failed, self.snapshot_s = step, False, time.time()
             notice = SnapshotNotice(
                 version=step, uri=ref.uri, offsets=offsets, state_hash=ref.state_hash, fingerprint=self.fingerprint
             )

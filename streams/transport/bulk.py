@@ -10,6 +10,7 @@ and covered by tests/kafka/test_bulk.py:
   - ``AIOKafkaConsumerThread._create_worker_consumer`` and, on what it makes, ``_fetch_max_wait_ms`` (Faust fixes 1.5 s,
     in which a partition next to an idle one gets nothing), ``_isolation_level``, ``_max_poll_records`` and
     ``_partition_assignment_strategy`` (Faust's round robin would part topics that must stay together);
+  - ``Worker._schedule_shutdown`` of mode, by which a signal is heard before the app stops;
   - ``_subscription`` of the aiokafka consumer, for the position after a fetch; its ``_client``, see ``patience.py``.
 
 Why nothing is lost or repeated. Faust drops fetched records when a partition is paused, flow stops or the generation
@@ -328,9 +329,23 @@ def bulk_agent(app: BulkApp, name: str, handle: Handler, *, marks_done: bool = T
     app.agent(bulk_topic(app, name), name=f"bulk-{name}", concurrency=1)(consume)
 
 
-def run_worker(app: BulkApp, *, level: str = "WARNING") -> None:
-    """Runs the app until SIGTERM or SIGINT, then leaves by SystemExit; installs Faust's logging at ``level``."""
+class _Worker(faust.Worker):
+    """Says that a signal came before anything is stopped because of it."""
+
+    on_signal: Callable[[], None] = staticmethod(_nothing)
+
+    def _schedule_shutdown(self, signal: Any) -> None:
+        self.on_signal()
+        super()._schedule_shutdown(signal)
+
+
+def run_worker(app: BulkApp, *, level: str = "WARNING", on_signal: Callable[[], None] = _nothing) -> None:
+    """Runs the app until SIGTERM or SIGINT, then leaves by SystemExit; installs Faust's logging at ``level``.
+
+    ``on_signal`` is called on the event loop when one of them came, before the app begins to stop.
+    """
     say_it_once(",".join(str(url.host) + f":{url.port}" for url in app.conf.broker))
-    worker = faust.Worker(app, loglevel=level, quiet=True, redirect_stdouts=False)
+    worker = _Worker(app, loglevel=level, quiet=True, redirect_stdouts=False)
+    worker.on_signal = on_signal
     worker.spinner = None  # it would open the root logger for every debug line, made and thrown away a thousand times/s
     worker.execute_from_commandline()

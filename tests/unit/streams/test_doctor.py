@@ -184,7 +184,7 @@ def test_this_machine_is_fine(tmp_path: Path) -> None:
     assert "failed" not in verdicts(findings)
     assert [finding.what for finding in findings] == [
         "python", "faust-streaming", "aiokafka", "packages", "faiss package", "faiss", "jax devices", "snapshot_dir",
-            "text encoder",
+            "text encoder", "metrics",
             "studio media", "studio engines", "studio store", "studio sources",
     ]  # fmt: skip
 
