@@ -95,7 +95,7 @@ def begin(
     """The graph of the network and the state before the first step.
 
     Args:
-      start: arrays of another network of ours, of which those that this one's pyramid has too are where it begins.
+      start: arrays of a network of ours, of which those that this one has too, by name, are where it begins.
 
     Raises:
       StateError: one of these is of another shape.
@@ -103,7 +103,7 @@ def begin(
     graph, weights = nnx.split(lesson.build(config, rngs=nnx.Rngs(how.seed)))
     if start is not None:
         own = named(weights)
-        weights = filled(weights, own | {name: one for name, one in start.items() if name in own and "pyramid" in name})
+        weights = filled(weights, own | {name: one for name, one in start.items() if name in own})
     return graph, Learned(weights, jax.tree.map(jnp.copy, weights), _optimizer(how).init(weights))
 
 

@@ -31,9 +31,10 @@ GOALS: Final = {
 )  # fmt: skip
 @click.option(
     "--start", type=click.Path(path_type=Path, file_okay=False), default=None,
-    help="Folder of detector weights that the segmenter begins with; by default as for --weights of eval.",
+    help="Folder of detector weights to begin with; by default a detector begins with nothing, a segmenter with ours.",
 )  # fmt: skip
 @click.option("--steps", type=click.IntRange(1, 1_000_000), default=None, help="By default those of our own weights.")
+@click.option("--rate", type=click.FloatRange(1e-6, 0.1), default=None, help="Highest learning rate; by default 0.002.")
 @click.option("--seed", type=click.IntRange(0, 2**31 - 1), default=0, show_default=True, help="Of weights and scenes.")
 @click.option("--minutes", type=click.FloatRange(0.05), default=None, help="Stop after so long, to be gone on with.")
 @click.option("--patience", type=click.IntRange(1), default=5, show_default=True,
@@ -41,10 +42,10 @@ GOALS: Final = {
 @config_option
 @json_option
 def train(
-    model: str, out: Path, start: Path | None, steps: int | None, seed: int, minutes: float | None, patience: int,
-    config: Path | None, as_json: bool,
+    model: str, out: Path, start: Path | None, steps: int | None, rate: float | None, seed: int, minutes: float | None,
+    patience: int, config: Path | None, as_json: bool,
 ) -> None:  # fmt: skip
-    """Train the detector from nothing, or the segmenter on from it, on generated scenes; figures and a curve beside."""
+    """Train the detector, or the segmenter on from it, on generated scenes; weights, figures and a curve in --out."""
     vision_dir = _prepared(config)
     from models.vision.learning import LESSONS
     from streams.studio.eyes import folder_of, read_weights
@@ -52,9 +53,10 @@ def train(
     from streams.studio.vision_training import train as learn
 
     lesson = LESSONS[model]
-    how = dataclasses.replace(lesson.how, seed=seed, **({} if steps is None else {"steps": steps}))
+    told: dict[str, Any] = {"seed": seed, "steps": steps, "rate": rate}
+    how = dataclasses.replace(lesson.how, **{name: one for name, one in told.items() if one is not None})
     begun = None
-    if model == "segment":
+    if model == "segment" or start is not None:
         folder = folder_of(str(start) if start is not None else vision_dir)
         read_weights(folder, "detect")  # whether they are what they should be
         begun = folder / "detect.safetensors"

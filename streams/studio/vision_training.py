@@ -79,7 +79,7 @@ def train(
 
     Args:
       folder: of the checkpoint; one that is there is gone on with.
-      start: weights of another network of ours whose pyramid is begun with; None: everything is learned from nothing.
+      start: weights of a network of ours to begin with, as far as names are the same; None: from nothing.
       heard: called after every step with its number, loss and the best score so far.
 
     Raises:
