@@ -26,7 +26,7 @@ from models.vision import detector, segmenter
 from models.vision.detector import Detector, DetectorConfig
 from models.vision.precision import Found, average_precision, class_overlaps, confusion
 from models.vision.pyramid import PyramidConfig
-from models.vision.scenes import Scene, scene
+from models.vision.scenes import CLUTTER, Scene, scene
 from models.vision.segmenter import Segmenter, SegmenterConfig
 
 TRAINING, HELD_OUT, WATCHED = 0, 1, 2
@@ -41,7 +41,7 @@ class LearnConfig:
       steps: in all. batch: B, pictures a step. scenes: different ones, before they come again turned and recoloured.
       rate: highest learning rate. warm: steps until it is reached. decay: of the weights, a step at that rate.
       mean: share of the mean of weights that stays at each step. side: px of a picture's sides.
-      seed: of weights and scenes.
+      clutter: of the scenes, see `scenes.scene`. seed: of weights and scenes.
     """
 
     steps: int = 1300
@@ -52,6 +52,7 @@ class LearnConfig:
     decay: float = 1e-4
     mean: float = 0.995
     side: int = 128
+    clutter: float = CLUTTER
     seed: int = 0
 
     def __post_init__(self) -> None:
@@ -170,7 +171,9 @@ class Scenes:
             at = step * how.batch + place
             number = at if at < how.scenes else int(chance.integers(how.scenes))
             if number not in self._made:
-                self._made[number] = scene((TRAINING, how.seed, number), width=how.side, height=how.side)
+                self._made[number] = scene(
+                    (TRAINING, how.seed, number), width=how.side, height=how.side, clutter=how.clutter
+                )
             found.append(varied(self._made[number], chance))
         return found
 

@@ -16,6 +16,8 @@ LEAST_SHOWN = 0.35
 """Share of a figure from which it must be found; of less, nothing is asked."""
 LEAST_PX = 40
 """Pixels of it from which it must be found."""
+CLUTTER = 0.5
+"""How strong the patterns and the grain of scenes are where nothing else is said; 1 is more than a film ever has."""
 NOTHING = -1
 """In a scene's `owner`: no figure."""
 
@@ -43,25 +45,33 @@ class Scene(NamedTuple):
         return np.asarray(table[self.owner])
 
 
-def scene(seed: tuple[int, ...], *, width: int = 128, height: int = 128, most: int = 6) -> Scene:
+def scene(
+    seed: tuple[int, ...], *, width: int = 128, height: int = 128, most: int = 6, clutter: float = CLUTTER
+) -> Scene:
     """A scene.
 
     Args:
       seed: of everything in it; of another length or numbers, another scene.
-      width, height: px, 32 at least. most: figures.
+      width, height: px, 32 at least. most: figures. clutter: strength of patterns and grain, 0..1.
 
     Raises:
-      ConfigError: a size is out of range.
+      ConfigError: one is out of range.
     """
-    if min(width, height) < 32 or most < 0:
-        raise ConfigError(f"expected a scene of 32 px a side or more and most >= 0, got {width}x{height}, {most}")
+    if min(width, height) < 32 or most < 0 or not 0 <= clutter <= 1:
+        raise ConfigError(
+            f"expected a scene of 32 px a side or more, most >= 0 and clutter 0 to 1, got {width}x{height}, {most} and "
+            f"{clutter}"
+        )
     chance = np.random.default_rng(seed)
-    canvas = background(chance, width, height)
+    canvas = background(chance, width, height, clutter)
     count = int(chance.integers(1, most + 1)) if most else 0
     side = min(width, height)
-    figures = [random_figure(chance, width, height, side * float(chance.uniform(0.14, 0.62))) for _ in range(count)]
+    figures = [
+        random_figure(chance, width, height, side * float(chance.uniform(0.14, 0.62)), clutter=clutter)
+        for _ in range(count)
+    ]
     figures.sort(key=lambda one: one.y + one.height / 2)  # what stands lower stands nearer
-    return _seen(chance, canvas, figures, np.arange(1, count + 1))
+    return _seen(chance, canvas, figures, np.arange(1, count + 1), clutter)
 
 
 def clip(
@@ -72,21 +82,25 @@ def clip(
     height: int = 144,
     most: int = 4,
     subject: bool = False,
+    clutter: float = CLUTTER,
 ) -> list[Scene]:
     """A clip of figures that move on smooth ways, meet, and hide each other; ids stay with them.
 
     Args:
       subject: the figure of id 1 is a person, larger than all others and in front, who crosses the picture; no other
         person is there.
+      clutter: as of `scene`.
     """
     chance = np.random.default_rng(seed)
-    still = background(chance, width + 16, height + 16)
+    still = background(chance, width + 16, height + 16, clutter)
     count = int(chance.integers(2, most + 1))
     heights = height * chance.uniform(0.16, 0.3 if subject else 0.45, count)
-    first = [random_figure(chance, width, height, float(one)) for one in heights]
+    first = [random_figure(chance, width, height, float(one), clutter=clutter) for one in heights]
     if subject:
         first = [one._replace(kind=int(chance.integers(1, len(CLASSES)))) for one in first]
-        first[0] = random_figure(chance, width, height, height * float(chance.uniform(0.4, 0.6)), kind=0)
+        first[0] = random_figure(
+            chance, width, height, height * float(chance.uniform(0.4, 0.6)), clutter=clutter, kind=0
+        )
     ways = [_way(chance, one, frames, width, height, is_brisk=subject and at == 0) for at, one in enumerate(first)]
     order = sorted(range(count), key=lambda at: first[at].height)
     if subject:
@@ -100,12 +114,12 @@ def clip(
         canvas = still[y : y + height, x : x + width].copy()
         figures = [ways[row][at] for row in order]
         dust = np.random.default_rng((noise, at))
-        found.append(_seen(dust, canvas, figures, np.asarray(order) + 1, blur=strength))
+        found.append(_seen(dust, canvas, figures, np.asarray(order) + 1, clutter, blur=strength))
     return found
 
 
 def random_figure(
-    chance: np.random.Generator, width: int, height: int, size: float, *, kind: int | None = None
+    chance: np.random.Generator, width: int, height: int, size: float, *, clutter: float, kind: int | None = None
 ) -> Figure:
     """A figure somewhere in a picture, of this height; ``kind`` None: of any class."""
     kind = int(chance.integers(len(CLASSES))) if kind is None else kind
@@ -126,12 +140,12 @@ def random_figure(
         phase=float(chance.uniform(0, 2 * np.pi)),
         facing=float(chance.choice([-1.0, 1.0])),
         colours=np.clip(colours, 0, 1).astype(np.float32),
-        stripe=float(chance.uniform(0, 0.35)),
+        stripe=float(chance.uniform(0, 0.35)) * clutter,
         grain=float(chance.uniform(4, 40)),
     )
 
 
-def background(chance: np.random.Generator, width: int, height: int) -> F32:
+def background(chance: np.random.Generator, width: int, height: int, clutter: float) -> F32:
     """A textured picture that holds no figure, float32 [H, W, 3], 0..1."""
     canvas = np.zeros((height, width, 3), np.float32)
     share = 1.0
@@ -140,7 +154,7 @@ def background(chance: np.random.Generator, width: int, height: int) -> F32:
         canvas += np.float32(share) * (_stretched(coarse, width, height) - np.float32(0.5))
         share *= float(chance.uniform(0.25, 0.7))
     tint = chance.uniform(0.15, 0.85, 3).astype(np.float32)
-    canvas = canvas * np.float32(chance.uniform(0.1, 0.7)) + tint
+    canvas = canvas * np.float32(chance.uniform(0.1, 0.7) * (0.3 + 0.7 * clutter)) + tint
     x, y = np.arange(width, dtype=np.float32)[None, :], np.arange(height, dtype=np.float32)[:, None]
     if chance.uniform() < 0.4:  # a floor
         canvas[int(height * chance.uniform(0.4, 0.9)) :] *= np.float32(chance.uniform(0.5, 1.3))
@@ -149,7 +163,7 @@ def background(chance: np.random.Generator, width: int, height: int) -> F32:
         away = (x - np.float32(chance.uniform(0, width))) * np.float32(np.cos(turn))
         away = away + (y - np.float32(chance.uniform(0, height))) * np.float32(np.sin(turn))
         if chance.uniform() < 0.3:
-            weight = np.float32(0.12) * np.sin(away * np.float32(chance.uniform(0.1, 1.2)))
+            weight = np.float32(0.12 * clutter) * np.sin(away * np.float32(chance.uniform(0.1, 1.2)))
             canvas += weight[..., None]
             continue
         cover = np.clip(np.float32(chance.uniform(0.6, 5)) - np.abs(away), 0, 1)[..., None]
@@ -161,7 +175,7 @@ def background(chance: np.random.Generator, width: int, height: int) -> F32:
 
 
 def _seen(
-    chance: np.random.Generator, canvas: F32, figures: list[Figure], ids: I64, blur: float | None = None
+    chance: np.random.Generator, canvas: F32, figures: list[Figure], ids: I64, clutter: float, blur: float | None = None
 ) -> Scene:
     """The figures on a background, the last in front, as a camera has it."""
     height, width = canvas.shape[:2]
@@ -176,7 +190,7 @@ def _seen(
         is_its = drawn.cover > 0.5
         whole[row] = int(is_its.sum())
         owner[rows, columns][is_its] = row
-    picture = _taken(chance, canvas, blur)
+    picture = _taken(chance, canvas, clutter, blur)
     return _told(picture, owner, figures, ids, whole)
 
 
@@ -200,7 +214,7 @@ def _told(picture: U8, owner: I32, figures: list[Figure], ids: I64, whole: I64) 
     )
 
 
-def _taken(chance: np.random.Generator, canvas: F32, blur: float | None) -> U8:
+def _taken(chance: np.random.Generator, canvas: F32, clutter: float, blur: float | None) -> U8:
     """Blur, light and noise of a camera."""
     for _ in range(2):
         strength = float(chance.uniform(0, 0.9)) * (chance.uniform() < 0.5) if blur is None else blur
@@ -209,7 +223,7 @@ def _taken(chance: np.random.Generator, canvas: F32, blur: float | None) -> U8:
                 either = np.roll(canvas, 1, axis) + np.roll(canvas, -1, axis)
                 canvas = canvas + np.float32(strength) / 3 * (either - 2 * canvas)
     light, contrast = (0.0, 1.0) if blur is not None else (chance.normal(0, 0.05), chance.uniform(0.75, 1.2))
-    grain = np.float32(chance.uniform(0.005, 0.05 if blur is None else 0.02))
+    grain = np.float32(chance.uniform(0.005, 0.05 if blur is None else 0.02) * clutter)
     canvas = (canvas - np.float32(0.5)) * np.float32(contrast) + np.float32(0.5 + light)
     canvas = canvas + grain * chance.standard_normal(canvas.shape, np.float32)
     return np.asarray(np.clip(canvas * 255 + np.float32(0.5), 0, 255).astype(np.uint8))

@@ -35,6 +35,7 @@ GOALS: Final = {
 )  # fmt: skip
 @click.option("--steps", type=click.IntRange(1, 1_000_000), default=None, help="By default those of our own weights.")
 @click.option("--rate", type=click.FloatRange(1e-6, 0.1), default=None, help="Highest learning rate; by default 0.002.")
+@click.option("--clutter", type=click.FloatRange(0, 1), default=None, help="Of the scenes; by default 0.5.")
 @click.option("--seed", type=click.IntRange(0, 2**31 - 1), default=0, show_default=True, help="Of weights and scenes.")
 @click.option("--minutes", type=click.FloatRange(0.05), default=None, help="Stop after so long, to be gone on with.")
 @click.option("--patience", type=click.IntRange(1), default=5, show_default=True,
@@ -42,8 +43,8 @@ GOALS: Final = {
 @config_option
 @json_option
 def train(
-    model: str, out: Path, start: Path | None, steps: int | None, rate: float | None, seed: int, minutes: float | None,
-    patience: int, config: Path | None, as_json: bool,
+    model: str, out: Path, start: Path | None, steps: int | None, rate: float | None, clutter: float | None,
+    seed: int, minutes: float | None, patience: int, config: Path | None, as_json: bool,
 ) -> None:  # fmt: skip
     """Train the detector, or the segmenter on from it, on generated scenes; weights, figures and a curve in --out."""
     vision_dir = _prepared(config)
@@ -53,7 +54,7 @@ def train(
     from streams.studio.vision_training import train as learn
 
     lesson = LESSONS[model]
-    told: dict[str, Any] = {"seed": seed, "steps": steps, "rate": rate}
+    told: dict[str, Any] = {"seed": seed, "steps": steps, "rate": rate, "clutter": clutter}
     how = dataclasses.replace(lesson.how, **{name: one for name, one in told.items() if one is not None})
     begun = None
     if model == "segment" or start is not None:
@@ -81,13 +82,15 @@ def train(
 @click.option("--scenes", type=click.IntRange(1, 100_000), default=500, show_default=True, help="Held-out scenes.")
 @click.option("--clips", type=click.IntRange(1, 10_000), default=60, show_default=True, help="Held-out clips.")
 @click.option("--seed", type=click.IntRange(0, 2**31 - 1), default=0, show_default=True, help="Of scenes and clips.")
+@click.option("--clutter", type=click.FloatRange(0, 1), default=0.5, show_default=True, help="Of the scenes of detect.")
 @click.option("--weights", type=click.Path(path_type=Path, file_okay=False), default=None,
               help="A folder of weights; by default that of the settings, else our own.")  # fmt: skip
 @config_option
 @json_option
 def evaluate(
-    what: str, scenes: int, clips: int, seed: int, weights: Path | None, config: Path | None, as_json: bool
-) -> None:
+    what: str, scenes: int, clips: int, seed: int, clutter: float, weights: Path | None, config: Path | None,
+    as_json: bool,
+) -> None:  # fmt: skip
     """Judge the vision models on generated scenes and clips that no training saw; the last line is JSON."""
     vision_dir = _prepared(config)
     from streams.studio import vision_eval
@@ -101,7 +104,7 @@ def evaluate(
     with _bar(f"eval {what}", total, is_shown=not as_json) as at:
         heard: Callable[[int], None] = lambda done: at(done, "")  # noqa: E731 - short
         if what == "detect":
-            figures = vision_eval.detect(eyes, scenes=scenes, seed=seed, heard=heard)
+            figures = vision_eval.detect(eyes, scenes=scenes, seed=seed, clutter=clutter, heard=heard)
         elif what == "segment":
             figures = vision_eval.segment(eyes, scenes=scenes, clips=clips, seed=seed, heard=heard)
         else:

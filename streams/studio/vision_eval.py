@@ -34,13 +34,13 @@ PORTRAIT, SQUARE = 81 / 256, 144 / 256
 Heard = Callable[[int], None]
 
 
-def detect(eyes: Eyes, *, scenes: int, seed: int, heard: Heard) -> dict[str, float]:
+def detect(eyes: Eyes, *, scenes: int, seed: int, clutter: float, heard: Heard) -> dict[str, float]:
     """COCO's average precision on held-out scenes.
 
     Raises:
       EngineError: the weights, or the judge, are not there.
     """
-    asked = [scene((HELD_OUT, seed, at), width=SIDE, height=SIDE) for at in range(scenes)]
+    asked = [scene((HELD_OUT, seed, at), width=SIDE, height=SIDE, clutter=clutter) for at in range(scenes)]
     found = []
     for at, one in enumerate(eyes.found(pictures_of(asked))):
         found.append(one)

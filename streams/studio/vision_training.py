@@ -92,7 +92,10 @@ def train(
     told = _told(lesson, config, how) | ({} if start is None else {"start_sha256": sha256_of(start)})
     story, state = _resumed(folder, told, state)
     step, answers, scenes = stepper(lesson, graph, how), answerer(lesson, graph), Scenes(how)
-    watched = [scene((WATCHED, how.seed, at), width=how.side, height=how.side) for at in range(SCENES_WATCHED)]
+    watched = [
+        scene((WATCHED, how.seed, at), width=how.side, height=how.side, clutter=how.clutter)
+        for at in range(SCENES_WATCHED)
+    ]
     began_s, cpu_before = time.monotonic(), story.cpu_s - time.process_time()
     losses: list[float] = []
     while not story.is_done:
