@@ -38,6 +38,7 @@ from streams.setting_kinds import (
     folder_or_store,
     number,
     one_of,
+    optional_file,
     several,
     share,
     shown,
@@ -153,6 +154,7 @@ class StudioSettings(ChatSettings):
       memory_mb: of each process of a render. file_mb: largest file that it may read or write.
       waiting: tasks held in memory before partitions pause.
       seed: of every random choice, with the task's id.
+      vision_dir: weights of detector and segmenter, as `marquee studio train` leaves them; None: our own.
     """
 
     store_dir: Path | StoreUrl = folder_or_store("marquee-data/assets")  # noqa: RUF009 - an immutable value
@@ -170,6 +172,7 @@ class StudioSettings(ChatSettings):
     file_mb: int = whole(8_192, least=1)
     waiting: int = whole(64, least=1, most=10_000)
     seed: int = whole(0, least=0, most=2**31 - 1)
+    vision_dir: Path | None = optional_file()  # noqa: RUF009 - an immutable value
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)

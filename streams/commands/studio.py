@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from streams.commands import studio_vision
 from streams.commands.options import config_option, json_option, print_json, settings_of
 from streams.printable import printable
 
@@ -30,6 +31,10 @@ aspect_option = click.option("--aspect", default=None, help="Width to height, su
 @click.group(epilog="Example: marquee studio cut film.mp4 --target 30s --aspect 9:16")
 def studio() -> None:
     """Engines that make content, on files of this machine; `marquee run --role studio` does so for content tasks."""
+
+
+studio.add_command(studio_vision.train)
+studio.add_command(studio_vision.evaluate)
 
 
 @studio.command(epilog="Example: marquee studio engines --json")
@@ -63,19 +68,24 @@ def engines(config: Path | None, as_json: bool) -> int:
 @FILM
 @click.option("--target", default="30s", show_default=True, help="Length of the reel, seconds.")
 @aspect_option
+@click.option("--blur-background", is_flag=True, help="All but the subject of each shot.")
+@click.option("--hide", metavar="CLASS,...", default="", help="Blur figures: person, car, ball, box, star.")
 @title_option
 @out_option
 @config_option
 @json_option
 def cut(
-    film: Path, target: str, aspect: str | None, title: str, out: Path | None, config: Path | None, as_json: bool
-) -> int:
+    film: Path, target: str, aspect: str | None, blur_background: bool, hide: str, title: str, out: Path | None,
+    config: Path | None, as_json: bool,
+) -> int:  # fmt: skip
     """A reel of a film's best shots, of a length and an aspect, with an edit list beside it."""
     try:
         target_s = float(target.removesuffix("s"))
     except ValueError:
         raise click.BadParameter(f"expected seconds, such as 30s, got {target!r}", param_hint="--target") from None
-    spec = {"target_s": target_s, **({"aspect": aspect} if aspect else {})}
+    spec: dict[str, Any] = {"target_s": target_s, **({"aspect": aspect} if aspect else {})}
+    spec |= {"background": "blur"} if blur_background else {}
+    spec |= {"hide": [one.strip() for one in hide.split(",") if one.strip()]} if hide else {}
     return _make("cut", _film_item(film, title), spec, film=film, out=out, config=config, as_json=as_json)
 
 

@@ -5,13 +5,15 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from itertools import pairwise
 from pathlib import Path
-from typing import Final
+from typing import Final, NamedTuple
 
 from streams.contract.events import ContentKind
 from streams.cores import shots
 from streams.studio import checks, footage, media
 from streams.studio.engines import Draft, Job
+from streams.studio.errors import SpecError
 from streams.studio.footage import Footage
+from streams.studio.veils import Veil, veiled
 
 HOP_S: Final = 0.1
 FADE_S: Final = 0.02
@@ -20,6 +22,19 @@ PEAK: Final = 0.89
 """Highest sample after the gain, of 1: -1 dBFS."""
 DARK: Final = 0.1
 STILL: Final = 0.002
+
+
+class Shown(NamedTuple):
+    """What a reel shows of its pieces.
+
+    Attributes:
+      ways: of each piece, where the window's left and upper edge are: points of seconds and shares of the side.
+      checks: what is told of it. veils: what is laid over the pictures before the window.
+    """
+
+    ways: Sequence[tuple[Sequence[tuple[float, float]], Sequence[tuple[float, float]]]]
+    checks: Sequence[checks.Check] = ()
+    veils: Sequence[Veil] = ()
 
 
 class Reel:
@@ -52,11 +67,13 @@ class Reel:
         window = shots.window_of(
             film.picture.width, film.picture.height, aspect or (film.picture.width, film.picture.height)
         )
+        shown = self.shown(film, pieces, window, job, workdir)
         language = sound.language if sound is not None and sound.language not in ("", "und") else ""
         out = workdir / "reel.mp4"
         arguments = [
             *media.read_options(film.path),
-            *media.graph_options(_graph(film, pieces, window, bool(curve)), workdir),
+            *(one for veil in shown.veils for one in veil.options()),
+            *media.graph_options(_graph(film, pieces, window, shown, has_sound=bool(curve)), workdir),
         ]
         arguments += ["-map", "[v]", *(["-map", "[a]"] if curve else []), *media.BITEXACT]
         arguments += ["-metadata:s:a:0", f"language={language}"] if language and curve else []
@@ -84,19 +101,39 @@ class Reel:
         ]
         return Draft(
             path=str(out), media_type="video/mp4", suffix=".mp4", duration_ms=round(1000 * count / film.fps),
-            checks=[*found, *told], beside=[str(edits)],
+            checks=[*found, *told, *shown.checks], beside=[str(edits)],
         )  # fmt: skip
 
+    def shown(
+        self, film: Footage, pieces: Sequence[shots.Piece], window: shots.Window, job: Job, workdir: Path
+    ) -> Shown:
+        """What is shown of each piece; ``workdir`` is for files that it takes.
 
-def _graph(film: Footage, pieces: Sequence[shots.Piece], window: shots.Window, has_sound: bool) -> str:
-    """The filters that cut, follow and join."""
+        Raises:
+          SpecError: the task wants something veiled, which this engine cannot do and must not leave out.
+        """
+        del workdir
+        for wish in ("hide", "background"):
+            if job.spec.get(wish) not in (None, "", [], "keep"):
+                raise SpecError(f"expected an engine that sees figures for spec.{wish}, got {self.name}")
+        return Shown([_eye_catching(film, piece, window) for piece in pieces])
+
+
+def _graph(film: Footage, pieces: Sequence[shots.Piece], window: shots.Window, shown: Shown, *, has_sound: bool) -> str:
+    """The filters that cut, veil, follow and join."""
     count, fps = len(pieces), film.fps
+    sizes = (film.picture.width, film.picture.height)
     parts = [f"[0:v:0]fps={fps:.6f},split={count}" + "".join(f"[i{n}]" for n in range(count))]
     if has_sound:
         parts.append(f"[0:a:0]aresample=48000,asplit={count}" + "".join(f"[j{n}]" for n in range(count)))
-    for number, piece in enumerate(pieces):
+    for number, (piece, way) in enumerate(zip(pieces, shown.ways, strict=True)):
         cut = f"trim=start_frame={piece.first}:end_frame={piece.last},setpts=PTS-STARTPTS"
-        parts.append(f"[i{number}]{cut},{_crop(film, piece, window)},setsar=1[v{number}]")
+        x, y = (_along([(at, share * side) for at, share in one]) for one, side in zip(way, sizes, strict=True))
+        crop = f"crop={window.width}:{window.height}:x='{x}':y='{y}',setsar=1[v{number}]"
+        if shown.veils:
+            parts += [f"[i{number}]{cut}[c{number}]", f"[w{number}]{crop}"]
+        else:
+            parts.append(f"[i{number}]{cut},{crop}")
         if has_sound:
             length = (piece.last - piece.first) / fps
             parts.append(
@@ -104,22 +141,25 @@ def _graph(film: Footage, pieces: Sequence[shots.Piece], window: shots.Window, h
                 f"apad=whole_dur={length:.6f},atrim=duration={length:.6f},afade=t=in:d={FADE_S},"
                 f"afade=t=out:st={max(0.0, length - FADE_S):.6f}:d={FADE_S}[a{number}]"
             )
+    lengths = [piece.last - piece.first for piece in pieces]
+    parts += veiled(shown.veils, lengths, *sizes)
     joined = "".join(f"[v{n}][a{n}]" if has_sound else f"[v{n}]" for n in range(count))
     parts.append(f"{joined}concat=n={count}:v=1:a={int(has_sound)}[v]" + ("[a]" if has_sound else ""))
     return ";".join(parts)
 
 
-def _crop(film: Footage, piece: shots.Piece, window: shots.Window) -> str:
-    """The window of a piece, moving along the side that it does not fill."""
+def _eye_catching(
+    film: Footage, piece: shots.Piece, window: shots.Window
+) -> tuple[list[tuple[float, float]], list[tuple[float, float]]]:
+    """The window of a piece moving along the side that it does not fill, after what catches the eye."""
     looks = film.looks[piece.first : piece.last]
-    places = []
-    for axis, (side, size) in enumerate(((film.picture.width, window.width), (film.picture.height, window.height))):
+
+    def along(axis: int, side: int, size: int) -> list[tuple[float, float]]:
         if side - size < 2:
-            places.append("0")
-            continue
-        path = shots.path_of([one.centre[axis] for one in looks], fps=film.fps, share=size / side)
-        places.append(_along([(at, share * side) for at, share in path]))
-    return f"crop={window.width}:{window.height}:x='{places[0]}':y='{places[1]}'"
+            return [(0.0, 0.0)]
+        return shots.path_of([one.centre[axis] for one in looks], fps=film.fps, share=size / side)
+
+    return along(0, film.picture.width, window.width), along(1, film.picture.height, window.height)
 
 
 def _along(points: Sequence[tuple[float, float]]) -> str:

@@ -27,11 +27,13 @@ class Means(msgspec.Struct, frozen=True, kw_only=True):
 
     Attributes:
       models_dir: where `marquee fetch` puts models; empty: nowhere. cache_dir: what may be lost; empty: none.
+      vision_dir: where weights of the vision models lie; empty: those that come with Marquee are used.
       chat: None where none is configured.
     """
 
     models_dir: str = ""
     cache_dir: str = ""
+    vision_dir: str = ""
     chat: Endpoint | None = None
 
 
@@ -45,4 +47,7 @@ def means_of(settings: Settings) -> Means:
     chat = None
     if ours.chat_url:
         chat = Endpoint(url=ours.chat_url, model=ours.chat_model, key=ours.read_chat_key().reveal())
-    return Means(models_dir=str(settings.encoders_dir), cache_dir=str(settings.cache_dir), chat=chat)
+    return Means(
+        models_dir=str(settings.encoders_dir), cache_dir=str(settings.cache_dir), chat=chat,
+        vision_dir="" if ours.vision_dir is None else str(ours.vision_dir.resolve()),
+    )  # fmt: skip
