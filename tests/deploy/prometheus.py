@@ -22,7 +22,8 @@ HOW = (
     "alert rules, board and what roles export are tried with a real Prometheus and its promtool, which are not there; "
     f"on Debian: apt install --no-install-recommends prometheus; {NO_PROMETHEUS}=1 leaves these tests out knowingly"
 )
-WAIT_S = 240.0
+WAIT_S = 480.0
+"""Where compiled kernels are not there yet, a first engine takes minutes."""
 
 
 def missing() -> list[str]:
