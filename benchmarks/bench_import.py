@@ -1,7 +1,7 @@
 """Rows a second that `marquee import` brings from a file to a real Kafka, and whether its memory grows with the file.
 
 A feed of fifteen columns is made, as Parquet and as CSV, and imported by a mapping of the packaged kind, each by a
-process of its own, whose start is not counted; acknowledged by the broker, which shares the machine. Then four times
+process of its own, whose start is not counted; acknowledged by the broker, which shares the machine. Then three times
 as many rows: the peak of memory beside the first one's.
 """
 
@@ -22,8 +22,8 @@ import polars as pl
 from benchmarks.engine import Engine, clean_environment, engine, say
 from benchmarks.report import Figure, report
 
-ROWS: Final = 500_000
-TIMES: Final = 4
+ROWS: Final = 1_000_000
+TIMES: Final = 3
 """How much longer the file is with which memory is compared."""
 START_MS: Final = 1_650_000_000_000
 MAPPING: Final = """

@@ -21,7 +21,7 @@ from streams.contract import rules
 from streams.contract.codec import STAGE_SYNTAX, Rejected
 from streams.errors import LogFormatError
 
-AT_ONCE: Final = 20_000
+AT_ONCE: Final = 10_000
 """Rows of a batch."""
 BLOCK_BYTES: Final = 4 * 2**20
 MOST_ARRAY_BYTES: Final = 256 * 2**20
