@@ -121,8 +121,6 @@ def main() -> None:
                 file.unlink()
                 rate_s = one.rows / one.elapsed_s
                 say(f"{ending}: {one.rows:,} rows, {rate_s:,.0f}/s, {one.cpu_us:.1f} us CPU, {one.peak_mib:.0f} MiB")
-                    f"{ending}: {one.rows:,} rows, {one.rows / one.elapsed_s:,.0f}/s, {one.cpu_us:.1f} us of CPU each, {one.peak_mib:.0f} MiB"
-                )
     rate = {ending: max(
         one.rows / one.elapsed_s for name, one in found.items() if name.startswith(ending)
     ) for ending in ("parquet", "csv")}  # fmt: skip
