@@ -1,7 +1,7 @@
 """Rows a second that `marquee import` brings from a file to a real Kafka, and whether its memory grows with the file.
 
 A feed of fifteen columns is made, as Parquet and as CSV, and imported by a mapping of the packaged kind, each by a
-process of its own, whose start is not counted; acknowledged by the broker, which shares the machine. Then four times
+process of its own, whose start is not counted; acknowledged by the broker, which shares the machine. Then three times
 as many rows: the peak of memory beside the first one's.
 """
 
@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import resource
 import subprocess
 import sys
 import tempfile
@@ -22,8 +23,8 @@ import polars as pl
 from benchmarks.engine import Engine, clean_environment, engine, say
 from benchmarks.report import Figure, report
 
-ROWS: Final = 500_000
-TIMES: Final = 4
+ROWS: Final = 1_000_000
+TIMES: Final = 3
 """How much longer the file is with which memory is compared."""
 START_MS: Final = 1_650_000_000_000
 MAPPING: Final = """
@@ -41,11 +42,12 @@ surface_prefix = "tab"
 
 
 class Imported(NamedTuple):
-    """One import: rows, seconds, and the most memory that its process held, MiB."""
+    """One import: rows, seconds, the most memory that its process held, MiB, and CPU a row, its start included, us."""
 
     rows: int
     elapsed_s: float
     peak_mib: float
+    cpu_us: float
 
 
 def feed(rows: int, *, seed: int = 0) -> pl.DataFrame:
@@ -71,6 +73,7 @@ def imported(running: Engine, file: Path, mapping: Path) -> Imported:
         sys.executable, "-m", "streams.cli", "import", str(file), "--mapping", str(mapping), "--json", "--broker",
         running.connection.bootstrap,
     ]  # fmt: skip
+    before = resource.getrusage(resource.RUSAGE_CHILDREN)
     with tempfile.TemporaryFile() as out:
         process = subprocess.Popen(command, stdout=out, env=clean_environment())
         peak_mib = 0.0
@@ -81,10 +84,12 @@ def imported(running: Engine, file: Path, mapping: Path) -> Imported:
         told = out.read()
     if process.returncode:
         raise RuntimeError(f"the import ended with {process.returncode}; its words are above")
+    used = resource.getrusage(resource.RUSAGE_CHILDREN)
+    cpu_s = used.ru_utime + used.ru_stime - before.ru_utime - before.ru_stime
     found = json.loads(told)
     if found["bad"] or found["sent"] != {"interactions.v1": found["rows"]}:
         raise RuntimeError(f"expected every row on the topic, got {found}")
-    return Imported(found["rows"], found["elapsed_s"], peak_mib)
+    return Imported(found["rows"], found["elapsed_s"], peak_mib, cpu_s / found["rows"] * 1e6)
 
 
 def _anonymous_mib(pid: int) -> float:
@@ -114,7 +119,8 @@ def main() -> None:
                 frame.write_parquet(file) if ending == "parquet" else frame.write_csv(file)
                 one = found[f"{ending} {count}"] = imported(running, file, mapping)
                 file.unlink()
-                say(f"{ending}: {one.rows:,} rows, {one.rows / one.elapsed_s:,.0f}/s, at most {one.peak_mib:.0f} MiB")
+                rate_s = one.rows / one.elapsed_s
+                say(f"{ending}: {one.rows:,} rows, {rate_s:,.0f}/s, {one.cpu_us:.1f} us CPU, {one.peak_mib:.0f} MiB")
     rate = {ending: max(
         one.rows / one.elapsed_s for name, one in found.items() if name.startswith(ending)
     ) for ending in ("parquet", "csv")}  # fmt: skip
@@ -131,6 +137,7 @@ def main() -> None:
             )
             for ending, (more, less) in grown.items()
         ),
+        cpu_us={name: round(one.cpu_us, 2) for name, one in found.items()},
     )  # fmt: skip
 
 

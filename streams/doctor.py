@@ -223,10 +223,12 @@ def check_settings(load: Callable[[], Settings]) -> tuple[Settings | None, Findi
 
 def _check_model(settings: Settings) -> None:
     try:
+        from streams.mapping.decoders import decoders_of
         from streams.roles.model_config import model_config_of
     except ImportError:  # a package that does not load has a finding of its own
         return
     model_config_of(settings)
+    decoders_of(settings.mapping)
 
 
 def check_topics(differences: Sequence[TopicDifference]) -> list[Finding]:

@@ -99,9 +99,10 @@ def import_rows(
     """
     report, started_s = Report(), time.monotonic()
     take: Plan | None = None
+    is_planned = False
     for rows in batches:
-        if rows.first == 1 and rows.frame is not None:
-            take = plan(shape, rows.frame.schema)
+        if rows.frame is not None and not is_planned:
+            take, is_planned = plan(shape, rows.frame.schema), True
         out: dict[str, list[Message]] = {spec.name: [] for spec in topics.JUDGED}
         one = _Rows(turn, ids, report, out, on_bad)
         if take is not None and rows.frame is not None:

@@ -26,7 +26,7 @@ from streams.transport.refusals import unreachable
 
 CHUNK: Final = 2_000
 """Events between two looks at the clock and at what the broker said."""
-QUEUED_MOST: Final = 200_000
+QUEUED_MOST: Final = 50_000
 """Records that wait for the broker."""
 METADATA_TIMEOUT_S: Final = 5.0
 FLUSH_TIMEOUT_S: Final = 60.0

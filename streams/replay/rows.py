@@ -10,20 +10,27 @@ from __future__ import annotations
 import csv
 import dataclasses
 import gzip
+import io
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import IO, Any, Final, Literal, NamedTuple
 
 import msgspec
+import numpy as np
 import polars as pl
 
 from streams.contract import rules
 from streams.contract.codec import STAGE_SYNTAX, Rejected
 from streams.errors import LogFormatError
 
-AT_ONCE: Final = 20_000
+AT_ONCE: Final = 10_000
 """Rows of a batch."""
+SLICE: Final = 250_000
+"""Rows of a Parquet file that are read at a time."""
 BLOCK_BYTES: Final = 4 * 2**20
+"""Of a text file, at a time."""
+MOST_ROW_BYTES: Final = 16 * 2**20
+"""Longest row of a text file that may go over lines."""
 MOST_ARRAY_BYTES: Final = 256 * 2**20
 """Largest file with one JSON array, which is read whole."""
 SEPARATORS: Final = {".csv": ",", ".tsv": "\t", ".inter": "\t", ".item": "\t", ".user": "\t"}
@@ -115,7 +122,7 @@ def read_rows(path: Path, reading: Reading, *, wanted: Sequence[str] | None = No
     """
     try:
         if reading.kind == "parquet":
-            yield from _batches(pl.scan_parquet(path), wanted)
+            yield from _parquet_rows(path, wanted)
         elif reading.kind == "text":
             yield from _text_rows(path, reading, wanted)
         else:
@@ -126,7 +133,11 @@ def read_rows(path: Path, reading: Reading, *, wanted: Sequence[str] | None = No
 
 def count_rows(path: Path, reading: Reading) -> int | None:
     """How many rows there are, where that is known without reading them."""
-    return int(pl.scan_parquet(path).select(pl.len()).collect().item()) if reading.kind == "parquet" else None
+    return _height(path) if reading.kind == "parquet" else None
+
+
+def _height(path: Path) -> int:
+    return int(pl.scan_parquet(path).select(pl.len()).collect().item())
 
 
 def documents_of(frame: pl.DataFrame) -> list[bytes]:
@@ -134,49 +145,81 @@ def documents_of(frame: pl.DataFrame) -> list[bytes]:
     return frame.write_ndjson().encode().splitlines()
 
 
-def _batches(frame: pl.LazyFrame, wanted: Sequence[str] | None) -> Iterator[Rows]:
-    chosen = frame if wanted is None else frame.select(list(wanted))
-    first = 1
-    for batch in chosen.collect_batches(chunk_size=AT_ONCE, maintain_order=True, lazy=True):
-        yield Rows(first, frame=batch)
-        first += batch.height
+def _parquet_rows(path: Path, wanted: Sequence[str] | None) -> Iterator[Rows]:
+    """Slice by slice: a reader of the whole file would hold all of it in memory."""
+    frame = pl.scan_parquet(path)
+    frame, height = frame if wanted is None else frame.select(list(wanted)), _height(path)
+    for start in range(0, height, SLICE):
+        for at, part in enumerate(frame.slice(start, SLICE).collect().iter_slices(AT_ONCE)):
+            yield Rows(1 + start + at * AT_ONCE, frame=part)
 
 
 def _text_rows(path: Path, reading: Reading, wanted: Sequence[str] | None) -> Iterator[Rows]:
+    """Block by block; one that polars gives up on is read row by row."""
     names = columns_of(path, reading) or []
-    frame = pl.scan_csv(
-        path, separator=reading.separator, infer_schema=False, has_header=not reading.columns, new_columns=names,
-        quote_char='"' if reading.is_quoted else None,
-    )  # fmt: skip
-    done = 0
+    first, rest, is_begun = 1, b"", bool(reading.columns)
+    with _binary(path) as file:
+        while True:
+            block = file.read(BLOCK_BYTES)
+            whole, rest = _cut(rest + block, is_quoted=reading.is_quoted) if block else (rest, b"")
+            if not is_begun and whole:
+                whole, is_begun = _without_header(whole, reading), True
+            for rows in _block_rows(whole, reading, names, wanted, first):
+                yield rows
+                first = rows.first + len(rows)
+            if not block:
+                return
+
+
+def _cut(data: bytes, *, is_quoted: bool) -> tuple[bytes, bytes]:
+    """The whole rows at the beginning, and the rest: cut at the last line's end that is outside quotation marks.
+
+    Where there is none within `MOST_ROW_BYTES`, a mark was never closed, and any line's end will do.
+    """
+    chars = np.frombuffer(data, np.uint8)
+    ends = np.flatnonzero(chars == ord("\n"))
+    outside = ends
+    if is_quoted and b'"' in data:
+        outside = ends[np.searchsorted(np.flatnonzero(chars == ord('"')), ends) % 2 == 0]
+    if not len(outside) and len(data) > MOST_ROW_BYTES:
+        outside = ends
+    end = int(outside[-1]) + 1 if len(outside) else 0
+    return data[:end], data[end:]
+
+
+def _without_header(data: bytes, reading: Reading) -> bytes:
+    text = io.StringIO(data.decode("utf-8-sig", "surrogateescape"), newline="")
+    next(_csv(text, reading), None)
+    return text.read().encode("utf-8", "surrogateescape")
+
+
+def _block_rows(
+    data: bytes, reading: Reading, names: Sequence[str], wanted: Sequence[str] | None, first: int
+) -> Iterator[Rows]:
+    if not data:
+        return
     try:
-        for rows in _batches(frame, wanted):
-            yield rows
-            done += len(rows)
-    except pl.exceptions.ComputeError:
-        yield from _patient_rows(path, reading, names, wanted, after=done)
+        frame = pl.read_csv(
+            data, separator=reading.separator, infer_schema=False, has_header=False, new_columns=list(names),
+            quote_char='"' if reading.is_quoted else None, raise_if_empty=False,
+            columns=None if wanted is None else [names.index(name) for name in wanted],
+        )  # fmt: skip
+    except pl.exceptions.PolarsError:
+        yield from _patient_rows(data, reading, names, wanted, first)
+        return
+    for at, part in enumerate(frame.iter_slices(AT_ONCE)):
+        yield Rows(first + at * AT_ONCE, frame=part)
 
 
 def _patient_rows(
-    path: Path, reading: Reading, names: Sequence[str], wanted: Sequence[str] | None, *, after: int
+    data: bytes, reading: Reading, names: Sequence[str], wanted: Sequence[str] | None, first: int
 ) -> Iterator[Rows]:
     """Row by row, each for itself."""
     chosen = set(names if wanted is None else wanted)
-    kept: list[bytes | Rejected] = []
-    first = after + 1
-    with _text(path) as file:
-        rows = _csv(file, reading)
-        if not reading.columns:
-            next(rows, None)
-        for number, row in enumerate(rows, start=1):
-            if number <= after:
-                continue
-            kept.append(_document(row, names, chosen))
-            if len(kept) >= AT_ONCE:
-                yield Rows(first, kept)
-                first, kept = first + len(kept), []
-    if kept:
-        yield Rows(first, kept)
+    text = io.StringIO(data.decode("utf-8", "surrogateescape"), newline="")
+    rows = [_document(row, names, chosen) for row in _csv(text, reading)]
+    if rows:
+        yield Rows(first, rows)
 
 
 def _document(row: list[str], names: Sequence[str], chosen: set[str]) -> bytes | Rejected:

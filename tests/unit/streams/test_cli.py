@@ -11,7 +11,7 @@ from pathlib import Path
 import click
 import pytest
 
-from streams.cli import COMMANDS, marquee, run
+from streams.cli import COMMANDS, MODULES, marquee, run
 from streams.errors import BrokerUnavailableError, DeliveryError, SettingsError
 
 HEAVY = ("faust", "jax", "polars", "confluent_kafka", "kafka", "aiokafka", "numpy", "rich", "msgspec")
@@ -37,7 +37,8 @@ def test_every_command_has_help_with_an_example(name: str, capsys: pytest.Captur
     out = capsys.readouterr().out
     assert out.startswith(f"Usage: marquee {name}")
     assert f"Example: marquee {name}" in out
-    command = getattr(importlib.import_module(f"streams.commands.{name}"), name)
+    module = MODULES.get(name, name)
+    command = getattr(importlib.import_module(f"streams.commands.{module}"), module)
     assert command.name == name
     assert (command.help or "").strip(), "a docstring that says what it does"
 

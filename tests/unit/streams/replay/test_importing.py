@@ -145,6 +145,20 @@ def test_long_files_come_in_batches_and_ids_go_on(tmp_path: Path, monkeypatch: p
         assert imported(tmp_path / f"log.{ending}")[1] == first
 
 
+def test_rows_may_go_over_lines_and_blocks(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(reading, "BLOCK_BYTES", 64)
+    monkeypatch.setattr(reading, "MOST_ROW_BYTES", 400)
+    path = tmp_path / "items.csv"
+    titles = [f'two\nlines, a ""mark"" {n}' if n % 3 else f"plain {n}" for n in range(60)]
+    path.write_text("item_id,title\n" + "".join(f'{n},"{title}"\n' for n, title in enumerate(titles)))
+    _, events, _ = imported(path, kind="items")
+    assert [one.title for one in events] == [title.replace('""', '"') for title in titles]
+    path.write_text('item_id,title\n1,"never closed\n' + "".join(f"{n},t\n" for n in range(2, 300)))
+    report, events, _ = imported(path, kind="items")
+    assert report.rows >= 1
+    assert events[-1].item_id == "299"
+
+
 def test_a_line_without_an_end_is_bounded(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(reading, "BLOCK_BYTES", 100_000)
     path = tmp_path / "log.jsonl"
