@@ -21,7 +21,7 @@ from benchmarks.engine import Role, engine, percentiles, say
 from benchmarks.report import Figure, report
 from benchmarks.synthetic import Platform
 
-CONNECTIONS = 128
+CONNECTIONS = 512
 TOKEN = "a-token-of-the-benchmark"
 DOOR = {"door": {"port": 0, "token": TOKEN, "rate_per_s": 1_000_000, "timeout_ms": 30_000}}
 GOAL_PER_S, GOAL_SHARE = 500.0, 0.5
