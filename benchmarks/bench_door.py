@@ -21,7 +21,7 @@ from benchmarks.engine import Role, engine, percentiles, say
 from benchmarks.report import Figure, report
 from benchmarks.synthetic import Platform
 
-CONNECTIONS = 128
+CONNECTIONS = 512
 TOKEN = "a-token-of-the-benchmark"
 DOOR = {"door": {"port": 0, "token": TOKEN, "rate_per_s": 1_000_000, "timeout_ms": 30_000}}
 GOAL_PER_S, GOAL_SHARE = 500.0, 0.5
@@ -88,7 +88,7 @@ async def waits_ms(port: int, platform: Platform, seconds: float) -> list[float]
     count = int(seconds * RATE_PER_S)
     due_s = np.cumsum(generator.exponential(1 / RATE_PER_S, count)).tolist()
     users = generator.integers(0, platform.users_count, count).tolist()
-    idle = [await _open(port) for _ in range(8)]
+    idle: list[Line] = []
     begin_s, waited_ms = time.perf_counter(), []
 
     async def ask(user: int) -> None:
@@ -111,9 +111,13 @@ def main() -> None:
     """Learn, ask both ways in turns, report."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--quick", action="store_true", help="a small catalogue: to see that it runs")
+    parser.add_argument("--interactions", type=int, default=100_000, help="learned beforehand")
+    parser.add_argument("--requests", type=int, default=20_000, help="of each turn")
     options = parser.parse_args()
     platform = Platform(items_count=1_000 if options.quick else 10_000, users_count=500 if options.quick else 5_000)
-    interactions, requests, seconds = (5_000, 2_000, 5.0) if options.quick else (100_000, 20_000, 60.0)
+    interactions, requests, seconds = options.interactions, options.requests, 60.0
+    if options.quick:
+        interactions, requests, seconds = 5_000, 2_000, 5.0
     by_topic, by_door, cpu_us = [], [], []
     with engine() as kafka:
         learn(kafka, platform, interactions)

@@ -71,19 +71,18 @@ class Api:
 
     async def _ask(self, question: Request) -> web.Response:
         self._require_broker()
-        future = self._waiting.open(question.request_id)
+        future = self._waiting.open(question.request_id, self._timeout_s)
         try:
             self._asking.send(self._names[topics.REQUESTS], question.user_id.encode(), codec.encode(question))
-            async with asyncio.timeout(self._timeout_s):
-                told = await future
-        except TimeoutError:
+            told = await future
+        finally:
+            self._waiting.close(question.request_id)
+        if told is None:
             self._require_broker()
             raise RefusalError(
                 504, "late", f"expected a slate within {self._timeout_s:g} s, got none; is a recommender running, and "
                 "has it caught up?", retry_s=1.0,
-            ) from None  # fmt: skip
-        finally:
-            self._waiting.close(question.request_id)
+            )  # fmt: skip
         if (refusal := wanted.refusal_of(question, told.head.error)) is not None:
             raise refusal
         return web.Response(body=told.value, content_type=JSON)

@@ -12,7 +12,9 @@ from typing import Any, Final
 from aiohttp import web
 
 FIRST_S: Final = 5.0
-"""Without a whole head of a request for so long, a connection is closed: before the first, and between two."""
+"""A new connection without a whole head of a request for so long is closed."""
+KEPT_S: Final = 60.0
+"""One that has had an answer may be quiet for so long: clients keep connections."""
 LOOK_S: Final = 1.0
 REFUSED: Final = b"HTTP/1.1 503 Service Unavailable\r\nRetry-After: 1\r\nContent-Length: 0\r\nConnection: close\r\n\r\n"
 
@@ -37,7 +39,8 @@ class Connections:
         self._most, self._busy_s = most, busy_s
         self._server: Any = None
         self._busy: dict[Any, float] = {}
-        self._quiet: dict[Any, float] = {}
+        self._new: dict[Any, float] = {}
+        self._kept: dict[Any, float] = {}
 
     def serve(self, server: Any) -> None:
         """Takes aiohttp's factory of protocols; call it before the first connection comes."""
@@ -55,18 +58,20 @@ class Connections:
         protocol, now_s = request.protocol, asyncio.get_running_loop().time()
         if begins:
             self._busy[protocol] = now_s
-            self._quiet.pop(protocol, None)
+            self._kept.pop(protocol, None)
         else:
             self._busy.pop(protocol, None)
-            self._quiet[protocol] = now_s
+            self._kept[protocol] = now_s
 
     def look(self, now_s: float) -> list[asyncio.Transport]:
         """Transports to abort: of connections that have been quiet, or busy with one request, for too long."""
         there = set(self._server.connections)
         self._busy = {one: at_s for one, at_s in self._busy.items() if one in there}
-        self._quiet = {one: self._quiet.get(one, now_s) for one in there if one not in self._busy}  # new ones begin now
-        late = [one for one, at_s in self._quiet.items() if now_s - at_s > FIRST_S]
-        late += [one for one, at_s in self._busy.items() if now_s - at_s > self._busy_s]
+        self._kept = {one: at_s for one, at_s in self._kept.items() if one in there}
+        new = there - self._busy.keys() - self._kept.keys()
+        self._new = {one: self._new.get(one, now_s) for one in new}
+        limits = ((self._new, FIRST_S), (self._kept, KEPT_S), (self._busy, self._busy_s))
+        late = [one for held, most_s in limits for one, at_s in held.items() if now_s - at_s > most_s]
         return [one.transport for one in late if one.transport is not None]
 
     async def run(self) -> None:

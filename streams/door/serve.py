@@ -15,7 +15,7 @@ from streams.connect import connection_of
 from streams.contract import openapi, topics
 from streams.contract.topics import topic_name
 from streams.door.api import BODY_S, Api
-from streams.door.connections import FIRST_S, Connections
+from streams.door.connections import KEPT_S, Connections
 from streams.door.guard import MOST_ADDRESS, Guard, add_headers
 from streams.door.waiting import Mine, Waiting
 from streams.door.wire import Sender, SlateReader
@@ -52,7 +52,7 @@ def door_of(settings: Settings, connection: Connection) -> Door:
     guard = Guard(wishes, wishes.required_token(), note=connections.note)
     mine, waiting = Mine(), Waiting(wishes.in_flight)
     reader = SlateReader(connection, topic_name(settings.prefix, topics.SLATES.name), mine, waiting.take)
-    asking = Sender(connection, timeout_ms=wishes.timeout_ms, linger_ms=0)
+    asking = Sender(connection, timeout_ms=wishes.timeout_ms, linger_ms=1)
     telling = Sender(connection, timeout_ms=max(wishes.timeout_ms, TELL_MS), linger_ms=LINGER_MS)
     version = importlib.metadata.version("marquee")
     api = Api(
@@ -68,7 +68,7 @@ def door_of(settings: Settings, connection: Connection) -> Door:
 async def _serve(settings: Settings, connection: Connection) -> None:
     door, wishes = door_of(settings, connection), settings.door
     runner = web.AppRunner(
-        door.app, access_log=None, shutdown_timeout=wishes.timeout_ms / 1000 + 1.0, keepalive_timeout=FIRST_S,
+        door.app, access_log=None, shutdown_timeout=wishes.timeout_ms / 1000 + 1.0, keepalive_timeout=KEPT_S,
         max_line_size=2 * MOST_ADDRESS,
     )  # fmt: skip
     await runner.setup()

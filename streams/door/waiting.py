@@ -74,13 +74,13 @@ class Waiting:
 
     def __init__(self, most: int) -> None:
         self._most = most
-        self._open: dict[str, asyncio.Future[Answer]] = {}
+        self._open: dict[str, tuple[asyncio.Future[Answer | None], asyncio.TimerHandle]] = {}
 
     def __len__(self) -> int:
         return len(self._open)
 
-    def open(self, request_id: str) -> asyncio.Future[Answer]:
-        """Begins to wait.
+    def open(self, request_id: str, timeout_s: float) -> asyncio.Future[Answer | None]:
+        """Begins to wait; the future gives None after ``timeout_s``.
 
         Raises:
           RefusalError: as many wait already as may.
@@ -90,17 +90,25 @@ class Waiting:
                 503, "full", f"{self._most} requests wait for their slates, as many as door.in_flight allows; come "
                 "again", retry_s=1.0,
             )  # fmt: skip
-        future: asyncio.Future[Answer] = asyncio.get_running_loop().create_future()
-        self._open[request_id] = future
+        loop = asyncio.get_running_loop()
+        future: asyncio.Future[Answer | None] = loop.create_future()
+        self._open[request_id] = future, loop.call_later(timeout_s, _settle, future, None)
         return future
 
     def close(self, request_id: str) -> None:
         """Waits no more; what comes later is passed over."""
-        self._open.pop(request_id, None)
+        held = self._open.pop(request_id, None)
+        if held is not None:
+            held[1].cancel()
 
     def take(self, answers: Iterable[Answer]) -> None:
         """Hands over slates; a repeat of one, and one that came too late, are nobody's."""
         for answer in answers:
-            future = self._open.pop(answer.head.request_id, None)
-            if future is not None and not future.done():
-                future.set_result(answer)
+            held = self._open.get(answer.head.request_id)
+            if held is not None:
+                _settle(held[0], answer)
+
+
+def _settle(future: asyncio.Future[Answer | None], answer: Answer | None) -> None:
+    if not future.done():
+        future.set_result(answer)

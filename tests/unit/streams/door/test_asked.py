@@ -15,7 +15,7 @@ from streams.contract.codec import Rejected
 from streams.contract.events import Interaction, Request
 from streams.contract.problems import field_error
 from streams.door import wanted
-from streams.door.connections import FIRST_S, Connections
+from streams.door.connections import FIRST_S, KEPT_S, Connections
 from streams.door.posted import MOST_ERRORS, checked, parts_of
 from streams.door.refusals import RefusalError
 from streams.door.waiting import Mine, Waiting
@@ -117,10 +117,10 @@ def test_a_refusal_is_taken_apart(change: dict[str, Any], field: str, got: str):
 async def test_slates_of_others_and_repeats_are_nobody_s():
     mine, others, waiting = Mine(), Mine(), Waiting(2)
     one, two = mine.next_id(), mine.next_id()
-    first = waiting.open(one)
-    waiting.open(two)
+    first = waiting.open(one, 60.0)
+    second = waiting.open(two, 0.0)
     with pytest.raises(RefusalError) as refused:
-        waiting.open("third")
+        waiting.open("third", 1.0)
     assert refused.value.problem.status == 503
     slate = codec.encode(make_slate(request_id=one, user_id="u"))
     values = [
@@ -130,7 +130,11 @@ async def test_slates_of_others_and_repeats_are_nobody_s():
     answers = mine.answers(values)
     assert [answer.value for answer in answers] == [slate, slate]
     waiting.take(answers)
-    assert (await first).head.user_id == "u"
+    found = await first
+    assert found is not None
+    assert found.head.user_id == "u"
+    assert await second is None  # its time was over
+    waiting.close(one)
     waiting.close(two)
     waiting.close(two)
     assert len(waiting) == 0
@@ -160,6 +164,7 @@ async def test_connections_that_say_nothing_are_closed_and_no_more_are_let_in_th
     assert {*watched.look(now_s + FIRST_S + 1.0)} == {"of 0", "of 2"}
     assert {*watched.look(now_s + 120.0)} == {"of 0", "of 2", "of 1"}
     watched.note(request, False)
-    assert watched.look(now_s + FIRST_S - 1.0) == []
+    assert {*watched.look(now_s + KEPT_S - 1.0)} == {"of 0", "of 2"}  # clients keep connections
+    assert {*watched.look(now_s + KEPT_S + 1.0)} == {"of 0", "of 1", "of 2"}
     server.connections.clear()
     assert watched.look(now_s + 10**9) == []
