@@ -17,6 +17,9 @@ from models.compiled import kernel
 from models.errors import ConfigError, ShapeError
 from models.typing import F64, Bools
 
+AT_EDGE = 0.01
+"""Share of the side within which a window counts as standing at the picture's edge."""
+
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class CameraConfig:
@@ -81,8 +84,8 @@ def is_safe(low: F64, high: F64, edge: F64, *, share: float, config: CameraConfi
     half = share * config.safe / 2
     middle = edge + share / 2
     # At the picture's edge the window can go no further: there its own edge is the limit.
-    lowest = np.where(edge <= 1e-6, 0.0, middle - half)
-    highest = np.where(edge + share >= 1 - 1e-6, 1.0, middle + half)
+    lowest = np.where(edge <= AT_EDGE, 0.0, middle - half)
+    highest = np.where(edge + share >= 1 - AT_EDGE, 1.0, middle + half)
     fits = high - low <= 2 * half
     centre = (low + high) / 2
     inside = np.where(fits, (low >= lowest - 1e-9) & (high <= highest + 1e-9), (centre >= lowest) & (centre <= highest))

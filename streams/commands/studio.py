@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import shutil
 import tempfile
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -68,6 +69,7 @@ def engines(config: Path | None, as_json: bool) -> int:
 @FILM
 @click.option("--target", default="30s", show_default=True, help="Length of the reel, seconds.")
 @aspect_option
+@click.option("--follow", is_flag=True, help="The window follows the subject of each shot, by our own detector.")
 @click.option("--blur-background", is_flag=True, help="All but the subject of each shot.")
 @click.option("--hide", metavar="CLASS,...", default="", help="Blur figures: person, car, ball, box, star.")
 @title_option
@@ -75,8 +77,8 @@ def engines(config: Path | None, as_json: bool) -> int:
 @config_option
 @json_option
 def cut(
-    film: Path, target: str, aspect: str | None, blur_background: bool, hide: str, title: str, out: Path | None,
-    config: Path | None, as_json: bool,
+    film: Path, target: str, aspect: str | None, follow: bool, blur_background: bool, hide: str, title: str,
+    out: Path | None, config: Path | None, as_json: bool,
 ) -> int:  # fmt: skip
     """A reel of a film's best shots, of a length and an aspect, with an edit list beside it."""
     try:
@@ -86,7 +88,9 @@ def cut(
     spec: dict[str, Any] = {"target_s": target_s, **({"aspect": aspect} if aspect else {})}
     spec |= {"background": "blur"} if blur_background else {}
     spec |= {"hide": [one.strip() for one in hide.split(",") if one.strip()]} if hide else {}
-    return _make("cut", _film_item(film, title), spec, film=film, out=out, config=config, as_json=as_json)
+    item = _film_item(film, title)
+    first = ["follow"] if follow else []
+    return _make("cut", item, spec, film=film, out=out, config=config, as_json=as_json, first=first)
 
 
 @studio.command(epilog="Example: marquee studio image film.mp4 --aspect 16:9 --title 'Night Train'")
@@ -184,6 +188,7 @@ def _film_item(film: Path, title: str) -> Any:
 def _make(
     kind: Any, item: Any, spec: dict[str, Any], *, film: Path | None = None, text: Path | None = None,
     locale: str | None = None, out: Path | None, config: Path | None, as_json: bool, stem: str | None = None,
+    first: Sequence[str] = (),
 ) -> int:  # fmt: skip
     """Renders in a process of its own as the worker does; copies what was made, and prints its checks."""
     from streams.contract import ids
@@ -206,7 +211,8 @@ def _make(
     with tempfile.TemporaryDirectory(prefix="marquee-studio-") as folder:
         errand = Errand(
             task=task, item=item, workdir=str(Path(folder) / "work"), seed=seed_of(settings.seed, task_id), roots=roots,
-            engines=list(settings.engines), means=means_of(all_settings), speech=means_of_speech(all_settings.speech),
+            engines=[*first, *settings.engines], means=means_of(all_settings),
+            speech=means_of_speech(all_settings.speech),
             seconds=float(settings.deadline_s), memory_bytes=settings.memory_mb << 20,
             file_bytes=settings.file_mb << 20, environment=list(settings.environment),
         )  # fmt: skip

@@ -17,8 +17,8 @@ from streams.studio.media import Limits
 from streams.studio.speech_means import SpeechMeans
 
 BUILT_IN: Final = (
-    "streams.studio.follow:follow",
     "streams.studio.cut:reel",
+    "streams.studio.follow:follow",
     "streams.studio.image:frame",
     "streams.studio.subtitles:cues",
     "streams.studio.subtitles:whisper",

@@ -25,7 +25,7 @@ class Follow(Reel):
     """`Reel`, with a detector, tracks and a segmenter of our own."""
 
     name = "follow"
-    requires = "ffmpeg, PyAV, and weights of the detector and the segmenter, which come with Marquee"
+    requires = "ffmpeg, PyAV, and weights of the detector, which come with Marquee; of the segmenter for `background`"
 
     def __init__(self, means: Means | None = None) -> None:
         self.means = means or Means()
@@ -45,9 +45,12 @@ class Follow(Reel):
 
     def produce(self, job: Job, workdir: Path) -> Draft:
         """As `Reel.produce`; ``spec``: its, and those of `shown`."""
-        wishes = (footage.aspect_in(job.spec), job.spec.get("background", "keep") != "keep", hidden_in(job))
+        background = footage.word_in(job.spec, "background", "keep", ("keep", "blur"))
+        wishes = (footage.aspect_in(job.spec), background != "keep", hidden_in(job))
         if not any(wishes):
             raise SpecError(_NOTHING)
+        if wishes[1] and (lacking := why_not(self.folder, "segment")) is not None:
+            raise EngineError(lacking)
         return super().produce(job, workdir)
 
     def shown(

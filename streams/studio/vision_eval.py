@@ -15,16 +15,18 @@ import numpy as np
 
 from models.typing import F64, I64, Bools
 from models.vision import subjects
-from models.vision.camera import CameraConfig, is_safe, jerk
+from models.vision.camera import CameraConfig, follow, is_safe, jerk
 from models.vision.clear_mot import Told, judge, total
 from models.vision.figures import CLASSES
 from models.vision.learning import HELD_OUT, pictures_of
 from models.vision.precision import Found, class_overlaps, confusion
 from models.vision.scenes import Scene, clip, scene
 from models.vision.segmenter import steadied
+from streams.cores import shots
 from streams.cores.shots import Piece
 from streams.studio.errors import EngineError
 from streams.studio.eyes import Eyes
+from streams.studio.footage import LOOK_HEIGHT, LOOK_WIDTH
 from streams.studio.watched import Shot, instance, shot_of, way_of
 
 FPS: Final = 25.0
@@ -134,9 +136,10 @@ def track(eyes: Eyes, *, clips: int, seed: int, heard: Heard) -> dict[str, float
 
 
 def reframe(eyes: Eyes, *, clips: int, seed: int, heard: Heard) -> dict[str, float]:
-    """Whether a window follows the known subject of held-out clips, and how smoothly, beside simpler windows.
+    """Whether a window follows the known subject of held-out clips, and how smoothly, beside other windows.
 
-    Beside it: a window around the subject's detection of each frame, moved as it comes; one that stays in the middle.
+    Beside it: the same out of the true boxes, which says what the camera alone can do; one around the subject's
+    detection of each frame, moved as it comes; what `reel` does, after what catches the eye; one in the middle.
     """
     config = CameraConfig()
     sums: dict[str, list[float]] = {}
@@ -146,8 +149,11 @@ def reframe(eyes: Eyes, *, clips: int, seed: int, heard: Heard) -> dict[str, flo
             width = frames[0].picture.shape[1]
             middle = np.full(len(frames), 0.5)
             way = way_of(shot, 0, share=share, fps=FPS, otherwise=middle, config=config).edge
-            naive = _naive(shot, share)
-            for window, edge in (("", way), ("_naive", naive), ("_middle", middle - share / 2)):
+            windows = {
+                "": way, "_true_boxes": follow(low / width, high / width, share=share, fps=FPS, config=config),
+                "_naive": _naive(shot, share), "_reel": _catching(frames, share), "_middle": middle - share / 2,
+            }  # fmt: skip
+            for window, edge in windows.items():
                 safe = is_safe(low / width, high / width, edge, share=share, config=config)
                 sums.setdefault(f"{name}_safe{window}", []).extend(safe[np.isfinite(low)].astype(float))
                 sums.setdefault(f"{name}_jerk{window}", []).append(float(np.abs(jerk(edge, FPS)).max()))
@@ -234,6 +240,19 @@ def _subject(frames: Sequence[Scene]) -> tuple[F64, F64]:
         if len(rows):
             low[at], high[at] = one.boxes[rows[0], 0], one.boxes[rows[0], 2]
     return low, high
+
+
+def _catching(frames: Sequence[Scene], share: float) -> F64:
+    """The window of the engine `reel`, after what catches the eye."""
+    looks: list[shots.Look] = []
+    for one in frames:
+        rows, columns = one.picture.shape[0] // LOOK_HEIGHT, one.picture.shape[1] // LOOK_WIDTH
+        small = one.picture[: rows * LOOK_HEIGHT, : columns * LOOK_WIDTH]
+        small = small.reshape(LOOK_HEIGHT, rows, LOOK_WIDTH, columns, 3).mean(axis=(1, 3)).astype(np.uint8)
+        looks.append(shots.look(small, looks[-1] if looks else None))
+    points = shots.path_of([one.centre[0] for one in looks], fps=FPS, share=share)
+    seconds, edges = (np.array(column) for column in zip(*points, strict=True))
+    return np.asarray(np.interp(np.arange(len(frames)) / FPS, seconds, edges))
 
 
 def _naive(shot: Shot, share: float) -> F64:

@@ -35,7 +35,7 @@ def produce(name, workdir, *, spec=None, **changes):
 # --- the registry -------------------------------------------------------------------------------------------------
 
 
-NEEDY = {"chat", "smollm", "follow"}
+NEEDY = {"chat", "smollm"}
 """Engines that need what not every machine has."""
 
 
@@ -46,7 +46,7 @@ def test_every_built_in_engine_is_an_engine():
 
 
 def test_named_engines_come_first():
-    first = ["extract", "follow", "reel", "frame", "cues", "whisper"]
+    first = ["extract", "reel", "follow", "frame", "cues", "whisper"]
     assert [engine.name for engine in engines.load(["extract"])][:6] == first
     assert [engine.name for engine in engines.order(engines.load(), "blurb")] == ["chat", "smollm", "extract"]
 
