@@ -87,7 +87,7 @@ def test_the_settings_of_the_image_are_ours() -> None:
 
 
 def test_compose_runs_every_role_with_few_rights() -> None:
-    assert set(OURS) == {*ROLES, *ON_WISH, "topics"}
+    assert set(OURS) == {*ROLES, *ON_WISH, "topics"} - {"door"}, "a door needs a token of one's own"
     for name, one in OURS.items():
         understood([str(word) for word in one["command"]])
         assert (one["read_only"], one["cap_drop"], one["user"]) == (True, ["ALL"], "10001:10001"), name

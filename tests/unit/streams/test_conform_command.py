@@ -129,7 +129,8 @@ def test_a_topic_without_a_broker_exits_with_3(capsys: pytest.CaptureFixture[str
 def test_the_contract_is_written_whole_or_in_part(capsys: pytest.CaptureFixture[str]) -> None:
     assert run(["contract", "--out", "a/b", "--prefix", "prod"]) == 0
     assert {path.name for path in Path("a/b").iterdir()} == {
-        "asyncapi.json", *(f"{name}.schema.json" for name in schemas.json_schemas())
+        "asyncapi.json", "openapi.json", "marquee.proto", *(f"{name}.schema.json" for name in schemas.json_schemas()),
+        *(f"{name}.v1.avsc" for name in ("interactions", "items", "users", "requests")),
     }  # fmt: skip
     document = json.loads(Path("a/b/asyncapi.json").read_bytes())
     assert document == asyncapi.document(version=document["info"]["version"], prefix="prod")
